@@ -1,0 +1,92 @@
+/* What a relay does with each message and datagram: sans-IO. The same core runs in wzp-relay, embedded in the
+ * gateway and in the simulator. Spec: docs/wzp-wire.md "Relay". Single-threaded; nothing blocks; no callback.
+ *
+ * Connections are the shell's: it names each by a non-zero id of its own choice that is never used again. */
+#ifndef WZP_CORE_RELAY_H
+#define WZP_CORE_RELAY_H
+
+#include <stdbool.h>
+
+#include "wzp/base/addr.h"
+#include "wzp/base/bytes.h"
+#include "wzp/base/rng.h"
+#include "wzp/core/identity.h"
+
+struct wzp_relay;
+
+struct wzp_relay_config {
+    uint8_t seed[WZP_SEED_BYTES];
+    const char *build;                 /**< text of `version` and relay_build; copied */
+    struct wz_addr public_address;     /**< relay_addr of CallSetup; family NONE: the address each signal connection arrived on */
+    unsigned max_sessions;             /**< joined media connections; 0: 100 */
+    unsigned max_registrations;        /**< 0: 20000 */
+    unsigned register_wait_ms;         /**< 0: 10000 */
+    unsigned ring_ms;                  /**< offer to answer; 0: 120000 */
+    unsigned setup_ms;                 /**< answer to both parties in the call room; 0: 30000 */
+    unsigned offers_per_minute;        /**< per registration; 0: 300 */
+    bool strict_privacy;               /**< withhold the caller's addresses from CallSetup on AcceptGeneric */
+    const struct wz_rng *rng;
+};
+
+enum wzp_relay_effect_kind {
+    WZP_RELAY_SEND,       /**< framed message `body` on a new stream of `conn` */
+    WZP_RELAY_SEND_UNI,   /**< raw `body` on a unidirectional stream of `conn` */
+    WZP_RELAY_CLOSE,      /**< close `conn` with `reason` after what was sent before is delivered (linger 100 ms when SEND_UNI came first) */
+    WZP_RELAY_LOG,        /**< for the log: `reason` is the event ("call.setup"), `text` its key=value pairs */
+};
+
+struct wzp_relay_effect {
+    enum wzp_relay_effect_kind kind;
+    uint64_t conn;
+    struct wz_bytes body;  /**< borrowed until the next call into the core */
+    const char *reason;    /**< static or borrowed likewise */
+    const char *text;
+};
+
+/** Effects of one step, borrowed until the next call into the core. */
+struct wzp_relay_effects {
+    size_t count;
+    const struct wzp_relay_effect *item;
+};
+
+struct wzp_relay_stats {
+    uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total, reflects_total, pings_total;
+    uint64_t unknown_signals, bad_signals, refused_limits, refused_acl, refused_wrong_party;
+    uint64_t datagrams_in, datagrams_bad, packets_forwarded, bytes_forwarded; /**< forwarded counts copies, bytes payload only */
+    unsigned registered, calls, rooms, sessions;
+};
+
+int wzp_relay_new(struct wzp_relay **ret, const struct wzp_relay_config *config);
+void wzp_relay_free(struct wzp_relay *relay);
+const struct wzp_identity *wzp_relay_identity(const struct wzp_relay *relay);
+
+/** A connection finished its QUIC handshake. remote and local as the socket saw them; sni lower-cased. */
+int wzp_relay_connected(struct wzp_relay *relay, uint64_t conn, const char *sni, const struct wz_addr *remote,
+                        const struct wz_addr *local, uint64_t now_us, struct wzp_relay_effects *ret);
+/** A framed message arrived. */
+int wzp_relay_message(struct wzp_relay *relay, uint64_t conn, struct wz_bytes body, uint64_t now_us,
+                      struct wzp_relay_effects *ret);
+/** The connection is gone, whoever closed it. Not called for ids the core does not know: harmless. */
+int wzp_relay_closed(struct wzp_relay *relay, uint64_t conn, uint64_t now_us, struct wzp_relay_effects *ret);
+/** Run timers. */
+int wzp_relay_tick(struct wzp_relay *relay, uint64_t now_us, struct wzp_relay_effects *ret);
+/** When wzp_relay_tick() is wanted next; UINT64_MAX: no timer. */
+uint64_t wzp_relay_deadline_us(const struct wzp_relay *relay);
+/** No new registrations, offers or joins from now on; existing calls go on. */
+void wzp_relay_drain(struct wzp_relay *relay);
+
+/** The shell's handle for a connection (struct wzp_quic_conn *), handed back by wzp_relay_route(). Set after connected. */
+void wzp_relay_set_handle(struct wzp_relay *relay, uint64_t conn, void *handle);
+/**
+ * Where a datagram of conn goes. Fast path: no allocation.
+ * @param ret_handles  The other participants' handles, borrowed until the next call into the core.
+ * @return how many; 0: drop it (not joined, malformed, alone).
+ */
+size_t wzp_relay_route(struct wzp_relay *relay, uint64_t conn, struct wz_bytes datagram, uint64_t now_us,
+                       void *const **ret_handles);
+
+const struct wzp_relay_stats *wzp_relay_stats(const struct wzp_relay *relay);
+/** Datagrams (in, out) of the call room "call-<call_id>" since it was opened; false when unknown (kept 60 s after its end). */
+bool wzp_relay_call_counts(const struct wzp_relay *relay, const char *call_id, uint64_t ret_in_out[static 2]);
+
+#endif
