@@ -1,0 +1,58 @@
+/* Which of our own addresses we tell the peer, and which side dials. Pure policy: no sockets.
+ * Spec: docs/wzp-wire.md "Addresses". Thread: any. Allocates nothing. */
+#ifndef WZP_CORE_CANDIDATES_H
+#define WZP_CORE_CANDIDATES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "wzp/base/addr.h"
+#include "wzp/core/signal.h"
+
+#define WZP_CANDIDATES_MAX_STUN 8
+#define WZP_CANDIDATES_MAX_HOST 16
+
+/** What is known about one UDP socket. Host addresses carry the port they would be reached at. */
+struct wzp_address_facts {
+    const char *reflect; /**< the relay's ReflectResponse, borrowed; NULL or empty: no answer */
+    size_t stun_count;   /**< at most WZP_CANDIDATES_MAX_STUN, the rest is ignored */
+    struct wz_addr stun[WZP_CANDIDATES_MAX_STUN];
+    struct wz_addr public_address; /**< configured; family NONE: not */
+    size_t host_count;             /**< at most WZP_CANDIDATES_MAX_HOST, the rest is ignored */
+    struct wz_addr host[WZP_CANDIDATES_MAX_HOST];
+    bool share_local; /**< policy: host addresses may be told to the peer */
+};
+
+struct wzp_candidates {
+    char reflexive[WZ_ADDR_TEXT_MAX]; /**< to advertise, verbatim; empty: none */
+    bool symmetric;                   /**< two different public mappings were seen: no address would hold for a third party */
+    size_t local_count;
+    char local[WZP_SIGNAL_MAX_ADDRS][WZ_ADDR_TEXT_MAX];
+};
+
+/**
+ * Choose what to advertise.
+ *
+ * Only public addresses count as mappings. The first of these that exists is the reflexive address: a public Reflect
+ * answer (its text verbatim), the configured public address, a public STUN mapping. Two different mappings among the
+ * Reflect answer and the STUN answers mean a symmetric NAT: none is advertised, unless a public address is configured
+ * (the operator says that it is forwarded).
+ * Local texts: private and carrier-grade IPv4, global and unique-local IPv6, without repeats, in the given order.
+ *
+ * @return 0, or -EINVAL (NULL argument). A Reflect answer that is no address counts as none.
+ */
+int wzp_candidates_choose(const struct wzp_address_facts *facts, struct wzp_candidates *ret);
+
+enum wzp_role {
+    WZP_ROLE_NONE,     /**< no direct attempt: a text is missing or both are equal */
+    WZP_ROLE_ACCEPTOR, /**< our text is the smaller one */
+    WZP_ROLE_DIALER,
+};
+
+/** The side we take in a direct attempt: a byte-wise comparison of the two texts exactly as they travelled.
+ * own is what this call advertised; NULL or empty: none. */
+enum wzp_role wzp_candidates_role(const char *own, const char *peer);
+/** "None", "Acceptor", "Dialer". */
+const char *wzp_role_name(enum wzp_role role);
+
+#endif
