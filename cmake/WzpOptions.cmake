@@ -3,6 +3,7 @@ option(WZP_WERROR "Warnings are errors" OFF)
 set(WZP_SANITIZE "" CACHE STRING "Sanitizers: address,undefined | thread | empty")
 option(WZP_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 option(WZP_COVERAGE "Instrument for coverage" OFF)
+option(WZP_TESTS "Build the tests and benchmarks (needs cmocka)" ON)
 
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
                     -Wvla -Wformat=2 -Wundef -fno-strict-aliasing -fno-common)
