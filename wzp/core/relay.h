@@ -1,7 +1,23 @@
 /* What a relay does with each message and datagram: sans-IO. The same core runs in wzp-relay, embedded in the
  * gateway and in the simulator. Spec: docs/wzp-wire.md "Relay". Single-threaded; nothing blocks; no callback.
  *
- * Connections are the shell's: it names each by a non-zero id of its own choice that is never used again. */
+ * Connections are the shell's: it names each by a non-zero id of its own choice that is never used again.
+ *
+ * What a party learns when a call does not come about, always as Hangup{reason, call_id}:
+ *   Normal    callee not registered (no CallRinging came before)
+ *   Busy      callee is in a call and its client cannot tell calls apart (below), or the caller called itself
+ *   Declined  callee answered Reject
+ *   Timeout   nobody answered in ring_ms, or the parties did not meet within setup_ms of the answer
+ *   Error     the other party's signal connection is gone, or the relay refused the offer: a limit, an illegal call id,
+ *             draining, a connection that a newer registration has replaced
+ * An offer that reuses a live call's id gets no answer at all: a Hangup would end the live call.
+ *
+ * A client "tells calls apart" when its registration carries a valid signature (all of ours) or it has sent a Hangup
+ * with a call_id. Others treat any Hangup as theirs, so they get one call at a time.
+ *
+ * A registration replaces an older one under the same key. The older connection stays open, is answered Reflect and
+ * Ping, may hang up, but places no calls; its end changes nothing.
+ * In a call room a second connection of a party replaces its first one. */
 #ifndef WZP_CORE_RELAY_H
 #define WZP_CORE_RELAY_H
 
@@ -24,7 +40,8 @@ struct wzp_relay_config {
     unsigned ring_ms;                  /**< offer to answer; 0: 120000 */
     unsigned setup_ms;                 /**< answer to both parties in the call room; 0: 30000 */
     unsigned offers_per_minute;        /**< per registration; 0: 300 */
-    bool strict_privacy;               /**< withhold the caller's addresses from CallSetup on AcceptGeneric */
+    unsigned max_calls;                /**< not ended; 0: 20000 */
+    bool strict_privacy;               /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
     const struct wz_rng *rng;
 };
 
@@ -35,12 +52,15 @@ enum wzp_relay_effect_kind {
     WZP_RELAY_LOG,        /**< for the log: `reason` is the event ("call.setup"), `text` its key=value pairs */
 };
 
+enum wzp_relay_log_level { WZP_RELAY_LOG_DEBUG, WZP_RELAY_LOG_INFO, WZP_RELAY_LOG_WARN };
+
 struct wzp_relay_effect {
     enum wzp_relay_effect_kind kind;
+    enum wzp_relay_log_level level; /**< of LOG */
     uint64_t conn;
     struct wz_bytes body;  /**< borrowed until the next call into the core */
     const char *reason;    /**< static or borrowed likewise */
-    const char *text;
+    const char *text;      /**< holds only text that is safe in a log line */
 };
 
 /** Effects of one step, borrowed until the next call into the core. */
@@ -52,13 +72,23 @@ struct wzp_relay_effects {
 struct wzp_relay_stats {
     uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total, reflects_total, pings_total;
     uint64_t unknown_signals, bad_signals, refused_limits, refused_acl, refused_wrong_party;
+    uint64_t unexpected_signals;       /**< known, but not here or not now */
     uint64_t datagrams_in, datagrams_bad, packets_forwarded, bytes_forwarded; /**< forwarded counts copies, bytes payload only */
     unsigned registered, calls, rooms, sessions;
+};
+
+/** Datagrams of a call's room, over all times it was open. */
+struct wzp_relay_call_flow {
+    uint64_t from_caller, from_callee;
+    uint64_t forwarded; /**< copies sent on to the other party */
 };
 
 int wzp_relay_new(struct wzp_relay **ret, const struct wzp_relay_config *config);
 void wzp_relay_free(struct wzp_relay *relay);
 const struct wzp_identity *wzp_relay_identity(const struct wzp_relay *relay);
+
+/* Steps. Each returns 0, or -ENOMEM when an effect is missing: *ret then holds the others, and the shell closes the
+ * connection that caused the step. */
 
 /** A connection finished its QUIC handshake. remote and local as the socket saw them; sni lower-cased. */
 int wzp_relay_connected(struct wzp_relay *relay, uint64_t conn, const char *sni, const struct wz_addr *remote,
@@ -74,6 +104,8 @@ int wzp_relay_tick(struct wzp_relay *relay, uint64_t now_us, struct wzp_relay_ef
 uint64_t wzp_relay_deadline_us(const struct wzp_relay *relay);
 /** No new registrations, offers or joins from now on; existing calls go on. */
 void wzp_relay_drain(struct wzp_relay *relay);
+/** Draining, and no call needs this relay any more: none is being set up and no call room is open. */
+bool wzp_relay_is_drained(const struct wzp_relay *relay);
 
 /** The shell's handle for a connection (struct wzp_quic_conn *), handed back by wzp_relay_route(). Set after connected. */
 void wzp_relay_set_handle(struct wzp_relay *relay, uint64_t conn, void *handle);
@@ -85,8 +117,13 @@ void wzp_relay_set_handle(struct wzp_relay *relay, uint64_t conn, void *handle);
 size_t wzp_relay_route(struct wzp_relay *relay, uint64_t conn, struct wz_bytes datagram, uint64_t now_us,
                        void *const **ret_handles);
 
+/* Counters. Another thread may ask while the relay's own runs wzp_relay_route(), never during a step. */
+
+/** Valid until the next call of this function. */
 const struct wzp_relay_stats *wzp_relay_stats(const struct wzp_relay *relay);
 /** Datagrams (in, out) of the call room "call-<call_id>" since it was opened; false when unknown (kept 60 s after its end). */
 bool wzp_relay_call_counts(const struct wzp_relay *relay, const char *call_id, uint64_t ret_in_out[static 2]);
+/** The same by party. */
+bool wzp_relay_call_flow(const struct wzp_relay *relay, const char *call_id, struct wzp_relay_call_flow *ret);
 
 #endif

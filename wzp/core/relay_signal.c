@@ -1,0 +1,246 @@
+/* Signal connections: registration, Reflect, Ping; direct calls go on to relay_call.c. */
+#include "wzp/core/relay_private.h"
+
+#include <errno.h>
+
+#include "wzp/core/handshake.h"
+
+struct relay_conn *relay_find_registered(const struct wzp_relay *relay, const char *fingerprint)
+{
+    struct wz_hash_node *node = wz_hash_find(&relay->registered, wz_bytes_str(fingerprint));
+    return node ? wz_container_of(node, struct relay_conn, by_fingerprint) : NULL;
+}
+
+void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn, const struct wzp_signal *signal)
+{
+    relay->stats.unexpected_signals++;
+    relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.unexpected", "conn=%llu kind=%s", (unsigned long long)conn->id,
+              wzp_signal_kind_name(signal->kind));
+}
+
+/* ---- registration ---- */
+
+static bool is_zero_key(const uint8_t key[static WZP_KEY_BYTES])
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < WZP_KEY_BYTES; i++)
+        any |= key[i];
+    return any == 0;
+}
+
+/** A valid signature over the key: optional on the wire, and made by our own clients only. */
+static bool is_signed(const struct wzp_signed_keys *keys)
+{
+    static const char label[] = "register-presence";
+    uint8_t message[sizeof label - 1 + WZP_KEY_BYTES];
+    if (keys->signature_len != WZP_SIGNATURE_BYTES)
+        return false;
+    memcpy(message, label, sizeof label - 1);
+    memcpy(message + sizeof label - 1, keys->identity_pub, WZP_KEY_BYTES);
+    return wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message), keys->signature) == 0;
+}
+
+static void acknowledge(struct wzp_relay *relay, const struct relay_conn *conn, const char *error)
+{
+    const struct wzp_signal ack = {
+        .kind = WZP_SIG_REGISTER_PRESENCE_ACK,
+        .register_ack = { .success = error == NULL, .error = (char *)error, .relay_build = relay->build },
+    };
+    relay_send(relay, conn, &ack);
+}
+
+static void refuse_registration(struct wzp_relay *relay, struct relay_conn *conn, const char *error)
+{
+    char remote[WZ_ADDR_TEXT_MAX];
+    relay->stats.refused_limits++;
+    relay_log(relay, WZP_RELAY_LOG_WARN, "client.refused", "remote=%s why=\"%s\"",
+              wz_addr_format(&conn->remote, remote), error);
+    acknowledge(relay, conn, error);
+    relay_close(relay, conn, error);
+}
+
+/** Make conn the place where messages for its fingerprint go. 0 or -ENOMEM. */
+static int take_over(struct wzp_relay *relay, struct relay_conn *conn)
+{
+    struct relay_conn *old = relay_find_registered(relay, conn->fingerprint);
+    if (old) {
+        /* The old connection's offers spend from the same bucket, so reconnecting earns no new credit. */
+        conn->offer_credit_us = old->offer_credit_us;
+        conn->offer_credit_at_us = old->offer_credit_at_us;
+        conn->tells_calls_apart |= old->tells_calls_apart;
+        wz_hash_remove(&relay->registered, &old->by_fingerprint);
+        old->is_current = false;
+    }
+    if (wz_hash_insert(&relay->registered, &conn->by_fingerprint, wz_bytes_str(conn->fingerprint)) != 0) {
+        if (old) { /* an entry was just freed: putting the old one back needs no memory */
+            old->is_current =
+                wz_hash_insert(&relay->registered, &old->by_fingerprint, wz_bytes_str(old->fingerprint)) == 0;
+        }
+        return -ENOMEM;
+    }
+    conn->is_current = true;
+    return 0;
+}
+
+/** Why this user may not register now, or NULL. Those who are known may always come back. */
+static const char *registration_obstacle(const struct wzp_relay *relay, const char *fingerprint)
+{
+    if (relay_find_registered(relay, fingerprint) || wzp_registry_first_of(&relay->registry, fingerprint))
+        return NULL;
+    if (relay->draining)
+        return "relay is draining";
+    return relay->registered.count >= relay->max_registrations ? "relay is full" : NULL;
+}
+
+static void register_user(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signed_keys *keys)
+{
+    char fingerprint[WZP_FINGERPRINT_TEXT];
+    if (wzp_fingerprint_of_key(keys->identity_pub, fingerprint) != 0) {
+        relay->effect_lost = true;
+        return;
+    }
+    const char *obstacle = registration_obstacle(relay, fingerprint);
+    if (obstacle) {
+        refuse_registration(relay, conn, obstacle);
+        return;
+    }
+    memcpy(conn->fingerprint, fingerprint, sizeof conn->fingerprint);
+    conn->tells_calls_apart = is_signed(keys);
+    conn->offer_credit_us = WZP_RELAY_MINUTE_US;
+    conn->offer_credit_at_us = relay->now_us;
+    if (take_over(relay, conn) != 0) {
+        relay->effect_lost = true;
+        return;
+    }
+    relay_greeted(conn);
+    conn->state = RELAY_CONN_REGISTERED;
+    relay->stats.registrations_total++;
+    char remote[WZ_ADDR_TEXT_MAX];
+    relay_log(relay, WZP_RELAY_LOG_INFO, "client.registered", "fingerprint=%s remote=%s registered=%zu",
+              conn->fingerprint, wz_addr_format(&conn->remote, remote), relay->registered.count);
+    acknowledge(relay, conn, NULL);
+}
+
+/** NAT probes of the reference register under the zero key, ask Reflect and leave. */
+static void register_probe(struct wzp_relay *relay, struct relay_conn *conn)
+{
+    relay_greeted(conn);
+    conn->state = RELAY_CONN_PROBE;
+    acknowledge(relay, conn, NULL);
+}
+
+/** A second registration on one connection: the same user claims it back, another one cannot have it. */
+static void register_again(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signed_keys *keys)
+{
+    char fingerprint[WZP_FINGERPRINT_TEXT];
+    if (wzp_fingerprint_of_key(keys->identity_pub, fingerprint) != 0 || strcmp(fingerprint, conn->fingerprint) != 0) {
+        relay->stats.refused_wrong_party++;
+        acknowledge(relay, conn, "already registered under another key");
+        return;
+    }
+    if (!conn->is_current && take_over(relay, conn) != 0) {
+        relay->effect_lost = true;
+        return;
+    }
+    acknowledge(relay, conn, NULL);
+}
+
+void relay_unregister(struct wzp_relay *relay, struct relay_conn *conn)
+{
+    if (!conn->is_current)
+        return;
+    conn->is_current = false;
+    wz_hash_remove(&relay->registered, &conn->by_fingerprint);
+    relay_log(relay, WZP_RELAY_LOG_INFO, "client.gone", "fingerprint=%s registered=%zu", conn->fingerprint,
+              relay->registered.count);
+    relay_call_party_gone(relay, conn->fingerprint);
+}
+
+/* ---- small requests ---- */
+
+static void reflect(struct wzp_relay *relay, const struct relay_conn *conn)
+{
+    char remote[WZ_ADDR_TEXT_MAX];
+    wz_addr_format(&conn->remote, remote);
+    relay->stats.reflects_total++;
+    relay_send(relay, conn, &(struct wzp_signal){ .kind = WZP_SIG_REFLECT_RESPONSE,
+                                                  .reflect_response = { .observed_addr = remote } });
+}
+
+static void pong(struct wzp_relay *relay, const struct relay_conn *conn, uint64_t timestamp_ms)
+{
+    relay->stats.pings_total++;
+    relay_send(relay, conn,
+               &(struct wzp_signal){ .kind = WZP_SIG_PONG, .ping = { .timestamp_ms = timestamp_ms } });
+}
+
+/* ---- dispatch ---- */
+
+static void first_message(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *signal)
+{
+    char remote[WZ_ADDR_TEXT_MAX];
+    switch (signal->kind) {
+    case WZP_SIG_REGISTER_PRESENCE:
+        if (is_zero_key(signal->register_presence.keys.identity_pub))
+            register_probe(relay, conn);
+        else
+            register_user(relay, conn, &signal->register_presence.keys);
+        break;
+    case WZP_SIG_AUTH_TOKEN:
+        /* A client configured for another relay's auth server: it will register next. */
+        relay_log(relay, WZP_RELAY_LOG_INFO, "client.token_ignored", "remote=%s",
+                  wz_addr_format(&conn->remote, remote));
+        break;
+    default:
+        relay_unexpected(relay, conn, signal);
+        relay_close(relay, conn, "register first");
+        break;
+    }
+}
+
+static bool is_about_calls(enum wzp_signal_kind kind)
+{
+    return kind == WZP_SIG_DIRECT_CALL_OFFER || kind == WZP_SIG_DIRECT_CALL_ANSWER || kind == WZP_SIG_HANGUP ||
+           kind == WZP_SIG_MEDIA_PATH_REPORT;
+}
+
+void relay_signal_message(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal)
+{
+    if (conn->state == RELAY_CONN_WAIT_REGISTER) {
+        first_message(relay, conn, signal);
+        return;
+    }
+    if (conn->state == RELAY_CONN_PROBE && is_about_calls(signal->kind)) {
+        relay->stats.refused_wrong_party++;
+        return;
+    }
+    switch (signal->kind) {
+    case WZP_SIG_REFLECT:
+        reflect(relay, conn);
+        break;
+    case WZP_SIG_PING:
+        pong(relay, conn, signal->ping.timestamp_ms);
+        break;
+    case WZP_SIG_REGISTER_PRESENCE:
+        if (conn->state == RELAY_CONN_REGISTERED)
+            register_again(relay, conn, &signal->register_presence.keys);
+        else
+            acknowledge(relay, conn, NULL);
+        break;
+    case WZP_SIG_DIRECT_CALL_OFFER:
+        relay_call_offer(relay, conn, signal);
+        break;
+    case WZP_SIG_DIRECT_CALL_ANSWER:
+        relay_call_answer(relay, conn, signal);
+        break;
+    case WZP_SIG_HANGUP:
+        relay_call_hangup(relay, conn, signal);
+        break;
+    case WZP_SIG_MEDIA_PATH_REPORT:
+        relay_call_path_report(relay, conn, signal);
+        break;
+    default:
+        relay_unexpected(relay, conn, signal);
+        break;
+    }
+}
