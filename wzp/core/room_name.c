@@ -58,26 +58,26 @@ int wzp_room_name_to_sni(const char *room, char ret[static WZP_SNI_MAX + 1])
 {
     if (*room == '\0')
         return -EINVAL;
-    if (wzp_room_name_is_sni(room)) {
-        memcpy(ret, room, strlen(room) + 1);
-        wzp_room_name_lower(ret);
-    } else {
-        wzp_room_hash(room, ret);
-    }
+    if (!wzp_room_name_is_sni(room))
+        return wzp_room_hash(room, ret);
+    memcpy(ret, room, strlen(room) + 1);
+    wzp_room_name_lower(ret);
     return 0;
 }
 
-void wzp_room_hash(const char *room, char ret[static WZP_ROOM_HASH_TEXT])
+int wzp_room_hash(const char *room, char ret[static WZP_ROOM_HASH_TEXT])
 {
-    uint8_t hash[SHA256_DIGEST_LENGTH] = { 0 };
+    uint8_t hash[SHA256_DIGEST_LENGTH];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+              EVP_DigestUpdate(ctx, ROOM_HASH_PREFIX, strlen(ROOM_HASH_PREFIX)) == 1 &&
+              EVP_DigestUpdate(ctx, room, strlen(room)) == 1 && EVP_DigestFinal_ex(ctx, hash, NULL) == 1;
 
-    if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-        EVP_DigestUpdate(ctx, ROOM_HASH_PREFIX, strlen(ROOM_HASH_PREFIX)) == 1 &&
-        EVP_DigestUpdate(ctx, room, strlen(room)) == 1)
-        (void)EVP_DigestFinal_ex(ctx, hash, NULL);
     EVP_MD_CTX_free(ctx);
+    if (!ok)
+        return -EIO;
     *wzp_hex_put(ret, hash, ROOM_HASH_BYTES) = '\0';
+    return 0;
 }
 
 void wzp_room_federation_hash(const char *room, uint8_t ret[static WZP_ROOM_FEDERATION_HASH_BYTES])

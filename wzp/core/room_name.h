@@ -20,12 +20,12 @@ bool wzp_room_name_is_sni(const char *name);
 
 /**
  * The server name for a room: lower-cased when legal, otherwise the hash of the room as given.
- * @return 0, or -EINVAL when room is empty.
+ * @return 0, -EINVAL when room is empty, or -EIO (crypto library).
  */
 int wzp_room_name_to_sni(const char *room, char ret[static WZP_SNI_MAX + 1]);
 
-/** hex(SHA-256("featherchat-group:" + room)[0..16]), the form used by the web bridge. */
-void wzp_room_hash(const char *room, char ret[static WZP_ROOM_HASH_TEXT]);
+/** hex(SHA-256("featherchat-group:" + room)[0..16]), the form used by the web bridge. 0 or -EIO. */
+int wzp_room_hash(const char *room, char ret[static WZP_ROOM_HASH_TEXT]);
 /** SHA-256(room)[0..8]: the tag of a room's datagrams between relays. */
 void wzp_room_federation_hash(const char *room, uint8_t ret[static WZP_ROOM_FEDERATION_HASH_BYTES]);
 

@@ -1,8 +1,11 @@
 /* Signal messages: JSON text <-> struct wzp_signal. jansson stays inside the .c.
  * Spec: docs/wzp-wire.md "Signals". Thread: any.
  *
- * A decoded signal remembers the whole JSON it came from: wzp_signal_encode() writes the known fields over it,
- * so a relay that forwards a message keeps fields it does not know. */
+ * A decoded signal remembers the whole JSON it came from: wzp_signal_encode() writes the known fields and then those
+ * of the origin that we do not know, so a relay that forwards a message keeps them. An optional field that the caller
+ * cleared is gone. Objects inside a list keep their unknown fields while the list keeps its length.
+ *
+ * Numbers: u64 fields read 0 .. 2^63-1 (jansson is signed), more is a bad message; they write the whole range. */
 #ifndef WZP_CORE_SIGNAL_H
 #define WZP_CORE_SIGNAL_H
 
@@ -14,9 +17,12 @@
 
 #define WZP_SIGNAL_MAX_DEPTH 128
 #define WZP_SIGNAL_MAX_PROFILES 32
-#define WZP_SIGNAL_MAX_ADDRS 16
+#define WZP_SIGNAL_MAX_ADDRS 16        /**< of a list of host addresses; a decoded list is cut here, not refused */
 #define WZP_SIGNAL_MAX_PARTICIPANTS 4096
 #define WZP_SIGNAL_MAX_TEXT 4096       /**< any one text field */
+#define WZP_SIGNAL_MAX_TEXTS 20000     /**< fingerprints or hops of one gossip message */
+#define WZP_SIGNAL_MAX_VALUES 65536    /**< JSON values of one message, known or not */
+#define WZP_SIGNAL_MAX_FEC_RATIO 16.0f /**< the presets go up to 1.0, the media header up to 2.0 */
 #define WZP_CALL_ID_MAX 53             /**< so that "call-call-" + id is a legal SNI label */
 
 enum wzp_signal_kind {
@@ -84,7 +90,8 @@ struct wzp_profile {
 extern const struct wzp_profile wzp_profile_studio_64k, wzp_profile_studio_48k, wzp_profile_studio_32k,
     wzp_profile_good, wzp_profile_degraded, wzp_profile_catastrophic;
 
-/** Keys and signature as carried by offers and answers. `has_*` false: absent (answer) or written as zeros (offer). */
+/** Keys and signature as carried by offers and answers. `has_*` false: absent (DirectCallAnswer) or, where the field is
+ * required, all zeros, read and written (the key itself then holds zeros too). Set `has_*` when you fill a key. */
 struct wzp_signed_keys {
     bool has_identity, has_ephemeral;
     uint8_t identity_pub[WZP_KEY_BYTES];
@@ -171,11 +178,15 @@ struct wzp_signal {
 
 /**
  * Decode one message body (without the length prefix).
- * @return 0 (kind may be WZP_SIG_UNKNOWN); -EBADMSG (not JSON, duplicate field, wrong type, missing field, too deep,
- *         a limit above exceeded); -EMSGSIZE (over WZP_SIGNAL_MAX_BYTES); -ENOMEM. *ret untouched on failure.
+ * @return 0 (kind may be WZP_SIG_UNKNOWN); -EBADMSG (not JSON, invalid UTF-8, NUL in a text, duplicate field, wrong
+ *         type, missing field, too deep, a limit above exceeded); -EMSGSIZE (over WZP_SIGNAL_MAX_BYTES); -ENOMEM. *ret untouched on failure.
  */
 int wzp_signal_decode(struct wz_bytes json, struct wzp_signal *ret);
-/** Encode compactly; optional fields elided or null as the reference does. *ret_json is malloc'ed, NUL-terminated. */
+/**
+ * Encode compactly; optional fields elided or null as the reference does. *ret_json is malloc'ed, NUL-terminated.
+ * @return 0; -EINVAL (WZP_SIG_UNKNOWN, a required text missing, a value the reader would refuse, invalid UTF-8);
+ *         -EMSGSIZE (over WZP_SIGNAL_MAX_BYTES); -ENOMEM.
+ */
 int wzp_signal_encode(const struct wzp_signal *sig, char **ret_json, size_t *ret_len);
 /** Free what the signal owns; leaves it WZP_SIG_UNKNOWN and empty. NULL-safe. */
 void wzp_signal_done(struct wzp_signal *sig);
