@@ -61,13 +61,18 @@ int sipua_auth_parse(struct wz_bytes value, struct sipua_auth_header *ret);
 
 enum sipua_auth_verdict {
     SIPUA_AUTH_OK,
-    SIPUA_AUTH_DENIED, /**< wrong password, unknown user, algorithm not allowed, foreign nonce: one and the same */
-    SIPUA_AUTH_STALE,  /**< response right, nonce too old or nc repeated: challenge again with stale=true */
+    SIPUA_AUTH_DENIED, /**< wrong password, unknown user, algorithm not allowed: one and the same */
+    SIPUA_AUTH_STALE,  /**< response right, but nonce too old, not ours, or nc repeated: challenge with stale=true */
 };
 
 struct sipua_auth;
 
-/** @param replay_slots  Nonces whose nc is remembered, a power of two; a forgotten one is answered as stale. 0 or -ENOMEM. */
+/**
+ * @param realm         Copied; printable, without quotes or backslash, under SIPUA_AUTH_FIELD_MAX bytes.
+ * @param rng           Borrowed for the life of the object.
+ * @param replay_slots  Nonces whose nc is remembered, a power of two; a forgotten one is answered as stale.
+ * @return              0, -EINVAL or -ENOMEM.
+ */
 int sipua_auth_new(struct sipua_auth **ret, const char *realm, const struct wz_rng *rng, size_t replay_slots);
 /** NULL-safe; wipes the key. */
 void sipua_auth_free(struct sipua_auth *auth);
