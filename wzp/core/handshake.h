@@ -7,18 +7,22 @@
 #include "wzp/core/identity.h"
 #include "wzp/core/signal.h"
 
+#define WZP_SESSION_ID_BYTES 4
+
 struct wzp_handshake {
     uint8_t ephemeral_secret[WZP_KEY_BYTES];
     uint8_t ephemeral_public[WZP_KEY_BYTES];
 };
 
 struct wzp_session_keys {
-    uint8_t session_key[32];
-    uint8_t session_id[4];
+    uint8_t session_key[WZP_KEY_BYTES];
+    uint8_t session_id[WZP_SESSION_ID_BYTES];
     uint16_t sas; /**< 0..9999 */
 };
 
+/** A fresh X25519 pair from rng. 0 or -EIO (crypto library). */
 int wzp_handshake_init(struct wzp_handshake *hs, const struct wz_rng *rng);
+/** Wipe the secret. */
 void wzp_handshake_done(struct wzp_handshake *hs);
 
 /** Client: fill a CallOffer (own keys, signature over ephemeral || "call-offer", all profiles). alias may be NULL. */
@@ -35,7 +39,13 @@ int wzp_handshake_check_answer(const struct wzp_signal *answer);
 int wzp_handshake_keys(const struct wzp_handshake *hs, const uint8_t peer_public[static WZP_KEY_BYTES],
                        struct wzp_session_keys *ret);
 
-/* Signatures on the signal connection. */
+/** X25519: 0, -EBADMSG (low-order point), -EIO. */
+int wzp_key_agree(const uint8_t secret[static WZP_KEY_BYTES], const uint8_t peer_public[static WZP_KEY_BYTES],
+                  uint8_t ret[static WZP_KEY_BYTES]);
+/** SHA-256(session_key)[0..4]. 0 or -EIO. */
+int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES], uint8_t ret[static WZP_SESSION_ID_BYTES]);
+
+/* Signatures on the signal connection. Signing: 0, -EINVAL (texts too long), -EIO. */
 /** "register-presence" || identity_pub. */
 int wzp_sign_register(const struct wzp_identity *id, uint8_t ret[static WZP_SIGNATURE_BYTES]);
 /** ephemeral_pub || target fingerprint text || call_id. */
@@ -46,5 +56,11 @@ int wzp_sign_direct_offer(const struct wzp_identity *id, const uint8_t ephemeral
 int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemeral[static WZP_KEY_BYTES],
                            const char *caller_fingerprint, const char *call_id,
                            uint8_t ret[static WZP_SIGNATURE_BYTES]);
+
+/** A RegisterPresence that signed itself. 0 or -EBADMSG (also: unsigned). */
+int wzp_check_register(const struct wzp_signed_keys *keys);
+/** A direct offer (the peer is its target) or answer (the peer is the caller): 0 when its keys are all there and signed,
+ * which marks our own kind; -EBADMSG otherwise. */
+int wzp_check_direct(const struct wzp_signed_keys *keys, const char *peer_fingerprint, const char *call_id);
 
 #endif
