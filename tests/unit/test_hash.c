@@ -114,8 +114,8 @@ static void removing_the_visited_entry_loses_no_other(void **state)
     free(e);
 }
 
-/* SipHash-1-3 with key 00..0f over 00 01 02 ...: computed with an independent implementation that also reproduces the
- * published SipHash-2-4 vector. */
+/* SipHash-1-3 with key 00..0f over 00 01 02 ...: computed with an independent implementation that also
+ * reproduces the published SipHash-2-4 vector. */
 static void fill_reference_key(void *arg, uint8_t *out, size_t len)
 {
     uint8_t *next = arg;

@@ -107,8 +107,8 @@ static void json_line_has_typed_members(void **state)
 
     (void)state;
     wz_log_init(pipe_fd[1], WZ_LOG_JSON, WZ_LOG_DEBUG);
-    LOG_DEBUG("call.stats", "call=%s loss=%.2f rx=%d ok=%s id=%s seq=%s neg=%d user=\"1001\"", "18a5c2d3e4f50617", 0.25,
-              42, "true", "1234567890123456", "007", -3);
+    LOG_DEBUG("call.stats", "call=%s loss=%.2f rx=%d ok=%s id=%s seq=%s neg=%d user=\"1001\"",
+              "18a5c2d3e4f50617", 0.25, 42, "true", "1234567890123456", "007", -3);
     root = json_line();
     assert_member(root, "level", "debug");
     assert_member(root, "module", "unit");
@@ -143,8 +143,21 @@ static void json_line_unquotes_peer_text_exactly(void **state)
 static void json_line_stays_valid_for_broken_utf8_and_bare_words(void **state)
 {
     static const char *const hostile[] = {
-        "\xff\xfe", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xf0\x9f\x98\x80", "\"", "\\", "=", "==",
-        "a=\"", "a=\"\\", "a=\"\\x4", "=\"x\"", "a=\"b\"c",
+        "\xff\xfe",
+        "\xc0\xaf",
+        "\xed\xa0\x80",
+        "\xf5\x80\x80\x80",
+        "\xe2\x82",
+        "\xf0\x9f\x98\x80",
+        "\"",
+        "\\",
+        "=",
+        "==",
+        "a=\"",
+        "a=\"\\",
+        "a=\"\\x4",
+        "=\"x\"",
+        "a=\"b\"c",
     };
 
     (void)state;

@@ -1,4 +1,5 @@
-/* UDP sockets on a loop over loopback: nothing lost or reordered per destination, with and without coalescing. */
+/* UDP sockets on a loop over loopback: nothing lost or reordered per destination, with and without
+ * coalescing. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -46,7 +47,8 @@ static int close_loop(void **state)
     return 0;
 }
 
-static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local)
+static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
+                      const struct wz_addr *local)
 {
     struct peer *p = arg;
 
@@ -67,7 +69,9 @@ static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr
 
 static int try_open(struct peer *p, const char *bind_to, bool gro)
 {
-    struct wz_udp_config config = { .fd = -1, .want_gro = gro, .packet = on_packet, .arg = p, .buffer_bytes = 1 << 20 };
+    struct wz_udp_config config = {
+        .fd = -1, .want_gro = gro, .packet = on_packet, .arg = p, .buffer_bytes = 1 << 20
+    };
 
     *p = (struct peer){ 0 };
     assert_int_equal(wz_addr_parse(bind_to, &config.bind), 0);

@@ -36,7 +36,8 @@ struct wz_reader {
 
 static inline struct wz_reader wz_reader(struct wz_bytes in)
 {
-    return (struct wz_reader){ .pos = in.data, .end = in.data + in.len };
+    /* NULL is allowed for an empty run, and NULL + 0 is not defined. */
+    return (struct wz_reader){ .pos = in.data, .end = in.len ? in.data + in.len : in.data };
 }
 
 static inline size_t wz_left(const struct wz_reader *in)

@@ -1,5 +1,5 @@
-/* See hash.h. SipHash-1-3: Aumasson and Bernstein, "SipHash: a fast short-input PRF"; one round a word, three at
- * the end, which is enough to keep bucket positions unpredictable. */
+/* See hash.h. SipHash-1-3: Aumasson and Bernstein, "SipHash: a fast short-input PRF"; one round a word, three
+ * at the end, which is enough to keep bucket positions unpredictable. */
 #include "wzp/base/hash.h"
 
 #include <errno.h>
@@ -56,7 +56,9 @@ static uint64_t siphash13(uint64_t k0, uint64_t k1, struct wz_bytes in)
         sip_round(&s);
         s.v0 ^= word;
     }
-    last = (uint64_t)in.len << 56 | load_le(in.data + at, in.len - at);
+    last = (uint64_t)in.len << 56;
+    if (at < in.len) /* an empty key may be NULL, which takes no offset */
+        last |= load_le(in.data + at, in.len - at);
     s.v3 ^= last;
     sip_round(&s);
     s.v0 ^= last;

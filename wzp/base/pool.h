@@ -1,5 +1,5 @@
-/* Fixed-size object pool: one allocation at start, none afterwards. When it is empty the caller drops and counts.
- * Thread: the owner's only. */
+/* Fixed-size object pool: one allocation at start, none afterwards. When it is empty the caller drops and
+ * counts. Thread: the owner's only. */
 #ifndef WZP_BASE_POOL_H
 #define WZP_BASE_POOL_H
 

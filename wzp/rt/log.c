@@ -143,7 +143,8 @@ static void build_text(struct line *out, enum wz_log_level level, const char *mo
 
 /* ---- JSON ---- */
 
-/** Length of the well-formed UTF-8 sequence at text, 0 if it is not one (RFC 3629: no surrogates, no overlong). */
+/** Length of the well-formed UTF-8 sequence at text, 0 if it is not one (RFC 3629: no surrogates, no
+ * overlong). */
 static size_t utf8_len(const unsigned char *text, size_t left)
 {
     size_t len = text[0] < 0x80 ? 1 : (text[0] & 0xe0) == 0xc0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3 : 4;
@@ -202,7 +203,8 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/** Length of the quoted value at text (which starts with a quote), both quotes included; at most to the end. */
+/** Length of the quoted value at text (which starts with a quote), both quotes included; at most to the end.
+ */
 static size_t quoted_len(const char *text)
 {
     size_t i = 1;

@@ -38,8 +38,8 @@ struct wz_loop {
     int timer_fd;
     int wake_fd;
     bool in_turn;
-    bool nested;       /**< wz_loop_fd() was asked for: due timers and flushes must show on the epoll fd */
-    bool no_pwait2;    /**< the kernel or a seccomp filter refuses epoll_pwait2 */
+    bool nested;    /**< wz_loop_fd() was asked for: due timers and flushes must show on the epoll fd */
+    bool no_pwait2; /**< the kernel or a seccomp filter refuses epoll_pwait2 */
     atomic_bool stopping;
 };
 
@@ -216,7 +216,8 @@ static void dispatch_events(struct wz_loop *loop)
 
 static void run_timers(struct wz_loop *loop)
 {
-    /* A timer that re-arms itself for "now" runs again next turn: the budget is what was armed at the start. */
+    /* A timer that re-arms itself for "now" runs again next turn: the budget is what was armed at the start.
+     */
     size_t budget = loop->timers.count;
     struct wz_timer *timer;
 

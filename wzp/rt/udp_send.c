@@ -1,5 +1,5 @@
-/* Sending for udp.h: packets collect in a batch; a flush sorts them by destination, joins neighbours of equal size
- * into one segmented message (GSO) and hands everything to sendmmsg. Order is kept per destination. */
+/* Sending for udp.h: packets collect in a batch; a flush sorts them by destination, joins neighbours of equal
+ * size into one segmented message (GSO) and hands everything to sendmmsg. Order is kept per destination. */
 #include "wzp/rt/udp.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ void wz_udp_commit(struct wz_udp *udp, size_t len, const struct wz_addr *to, con
     slot = &udp->tx.slot[udp->tx.count++];
     slot->to = dest;
     slot->from = from && !wz_addr_is_any(from) && wz_addr_is_any(&udp->local) ? wz_addr_unmap(*from)
-                                                                             : (struct wz_addr){ 0 };
+                                                                              : (struct wz_addr){ 0 };
     slot->from.port = 0;
     slot->len = (uint16_t)len;
     wz_flush_request(&udp->flush);
