@@ -9,7 +9,7 @@ static const struct gw_cause_row rows[] = {
     { GW_CAUSE_BUSY, "busy", 486, "Busy Here", 17, GW_WZP_BUSY },
     { GW_CAUSE_DECLINED, "declined", 603, "Decline", 21, GW_WZP_DECLINED },
     { GW_CAUSE_NO_ANSWER, "no-answer", 408, "Request Timeout", 19, GW_WZP_TIMEOUT },
-    { GW_CAUSE_OFFLINE, "offline", 480, "Temporarily Unavailable", 20, GW_WZP_NORMAL },
+    { GW_CAUSE_OFFLINE, "offline", 480, "Temporarily Unavailable", 20, GW_WZP_ERROR },
     { GW_CAUSE_NOT_FOUND, "not-found", 404, "Not Found", 1, GW_WZP_NORMAL },
     { GW_CAUSE_FORBIDDEN, "forbidden", 403, "Forbidden", 21, GW_WZP_DECLINED },
     { GW_CAUSE_LIMIT, "limit", 486, "Busy Here", 17, GW_WZP_BUSY },

@@ -1,0 +1,19 @@
+/* The echo service: a WZP identity that answers every call and sends back what it hears. Dialling it from a phone
+ * proves the whole way, SIP -> gateway -> QUIC -> relay -> QUIC and back. Thread: the line's worker. */
+#ifndef GATEWAY_ECHO_H
+#define GATEWAY_ECHO_H
+
+#include "wzp/base/bytes.h"
+#include "wzp/io/line.h"
+
+/** Handlers of an echo line (arg is not used). */
+extern const struct wzp_line_handlers gw_echo_handlers;
+
+/**
+ * The datagram to send back for one received: same codec, sequence, time stamp and payload, without the quality
+ * trailer, which told about the other direction.
+ * @return its length, or -EBADMSG / -EPROTONOSUPPORT for what cannot be echoed.
+ */
+int gw_echo_datagram(struct wz_bytes in, uint8_t *buf, size_t size);
+
+#endif
