@@ -85,7 +85,7 @@ void gw_jitter_reset(struct gw_jitter *jitter);
 /** A packet arrived. 0; -EEXIST duplicate; -ETIME late; -ENOSPC no room; -EAGAIN a jump not believed yet; -EINVAL. */
 int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packet, uint64_t now_us);
 /** A packet without audio of its own used this sequence number (repair, comfort noise, telephone event). */
-void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq, uint64_t now_us);
+void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq);
 /** The next frame period has come. Between two calls the time of the frame returned (duration_ticks) should pass. */
 void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_out *ret);
 /** Was the frame just played (near) silent? Then the delay may be changed at once. */

@@ -50,17 +50,17 @@ void gw_playout_free(struct gw_playout *playout);
 /** A new stream begins (another SSRC): decoder and buffer start over. */
 void gw_playout_reset(struct gw_playout *playout);
 
-/** An audio packet. Errors of gw_jitter_put(), or -EBADMSG (payload; counted). */
+/** An audio packet. Errors of gw_jitter_put(), or -EBADMSG (payload the codec does not have; counted). */
 int gw_playout_put(struct gw_playout *playout, uint16_t seq, uint32_t timestamp, struct wz_bytes payload,
                    uint64_t now_us);
-/** Comfort noise: used up a sequence number; noise of this level is played until audio comes. */
-void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov, uint64_t now_us);
-/** A packet that is neither (repair, telephone event). */
-void gw_playout_note(struct gw_playout *playout, uint16_t seq, uint64_t now_us);
+/** Comfort noise: used up a sequence number; noise of this level is played where audio is missing, until audio comes. */
+void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov);
+/** A packet that is neither (repair, telephone event, a codec we cannot decode). */
+void gw_playout_note(struct gw_playout *playout, uint16_t seq);
 
 /**
- * One WZP datagram, sorted into the three above (clock 1000 only).
- * @return  Codec nibble handled; -EBADMSG; -EPROTONOSUPPORT (unknown nibble, or Codec2: hdr is written for it).
+ * One decoded WZP datagram, sorted into the three above (clock 1000 only).
+ * @return 0; -EPROTONOSUPPORT for Codec2 (noted, so it plays as silence); errors of gw_playout_put().
  */
 int gw_playout_put_wzp(struct gw_playout *playout, const struct wzp_media_hdr *hdr, struct wz_bytes payload,
                        uint64_t now_us);

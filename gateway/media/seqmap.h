@@ -11,8 +11,9 @@
 #define GW_SEQMAP_STEP_MAX 1000
 /** Packets behind the newest that are still told from duplicates. */
 #define GW_SEQMAP_WINDOW 64
-/** Timestamp jumps beyond this (either way) are a restarted clock, not a pause. */
-#define GW_SEQMAP_PAUSE_MAX_MS 600000u
+/** Timestamp jumps beyond these are a restarted clock, not a pause or a late packet. */
+#define GW_SEQMAP_PAUSE_MAX_MS 600000
+#define GW_SEQMAP_BEHIND_MAX_MS 6000
 
 struct gw_seqmap {
     uint32_t in_clock_hz, out_clock_hz;
@@ -44,6 +45,8 @@ enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uin
 void gw_seqmap_skip(struct gw_seqmap *map, uint16_t seq);
 /** A frame of our own: takes the next number and timestamp; the input is anchored anew behind it. */
 void gw_seqmap_insert(struct gw_seqmap *map, uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp);
+/** Nothing is sent for this long; the output's timestamps go on, and the input is anchored anew. */
+void gw_seqmap_pause(struct gw_seqmap *map, uint32_t out_duration);
 /** The input starts over (another SSRC); the output goes on. */
 void gw_seqmap_restart(struct gw_seqmap *map);
 

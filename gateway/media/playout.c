@@ -1,0 +1,353 @@
+#include "gateway/media/playout.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/media/codec_g711.h"
+#include "gateway/media/codec_opus.h"
+#include "gateway/media/plc.h"
+
+/** Longest packet we play, whatever the codec. */
+#define FRAME_MAX_MS      120
+#define WZP_CLOCK_HZ      1000
+#define OPUS_CLOCK_HZ     48000
+/** What the other implementation plays for a WZP comfort-noise packet: white noise of +-50. */
+#define WZP_NOISE_DBOV    (-61)
+/** Below this a frame counts as silent, so that the delay may be changed unheard (RMS 100). */
+#define SILENT_MEAN_SQUARE 10000.0f
+/** Weight of one 20 ms frame in the smoothed level: about one second. */
+#define LEVEL_WEIGHT      0.02f
+
+struct gw_playout {
+    struct gw_playout_config config;
+    struct gw_jitter *jitter;
+    struct gw_opus_decoder *opus;
+    struct gw_plc *plc;
+
+    size_t frame_samples;      /**< of one pull */
+    size_t fifo_size, fifo_count;
+    int16_t *fifo;             /**< decoded, not pulled yet */
+    int16_t *fade;             /**< the frame that is dropped, for the cross-fade */
+
+    bool has_input;
+    bool has_noise;            /**< comfort noise was announced and no audio came since */
+    float noise_amplitude;
+    uint32_t noise_state;
+    float mean_square;
+    uint64_t bad_payload, comfort_noise;
+};
+
+uint32_t gw_codec_clock_hz(enum gw_codec codec)
+{
+    return codec == GW_CODEC_OPUS ? OPUS_CLOCK_HZ : 8000;
+}
+
+const char *gw_codec_name(enum gw_codec codec)
+{
+    switch (codec) {
+    case GW_CODEC_PCMU:
+        return "PCMU";
+    case GW_CODEC_PCMA:
+        return "PCMA";
+    case GW_CODEC_OPUS:
+        return "opus";
+    }
+    return "?";
+}
+
+static int make_decoder(struct gw_playout *p)
+{
+    if (p->config.codec == GW_CODEC_OPUS)
+        return gw_opus_decoder_new(&p->opus, p->config.rate_hz);
+    if (p->config.rate_hz != 8000)
+        return -EINVAL;
+    return gw_plc_new(&p->plc);
+}
+
+int gw_playout_new(struct gw_playout **ret, const struct gw_playout_config *config)
+{
+    const struct gw_jitter_config jitter = {
+        .clock_hz = config->clock_hz,
+        .min_ms = config->min_ms,
+        .initial_ms = config->initial_ms,
+        .max_ms = config->max_ms,
+    };
+    struct gw_playout *p = calloc(1, sizeof *p);
+    int err = -ENOMEM;
+
+    if (!p)
+        goto out;
+    p->config = *config;
+    p->noise_state = 1;
+    err = make_decoder(p);
+    if (err)
+        goto out;
+    err = gw_jitter_new(&p->jitter, &jitter);
+    if (err)
+        goto out;
+    err = -ENOMEM;
+    p->frame_samples = config->rate_hz / 50;
+    /* One pull may leave all but one sample of it, then the longest frame comes on top. */
+    p->fifo_size = config->rate_hz / 1000 * FRAME_MAX_MS + p->frame_samples;
+    p->fifo = calloc(p->fifo_size, sizeof *p->fifo);
+    p->fade = calloc(p->fifo_size, sizeof *p->fade);
+    if (!p->fifo || !p->fade)
+        goto out;
+    *ret = p, p = NULL, err = 0;
+out:
+    gw_playout_free(p);
+    return err;
+}
+
+void gw_playout_free(struct gw_playout *playout)
+{
+    if (!playout)
+        return;
+    gw_jitter_free(playout->jitter);
+    gw_opus_decoder_free(playout->opus);
+    gw_plc_free(playout->plc);
+    free(playout->fifo);
+    free(playout->fade);
+    free(playout);
+}
+
+void gw_playout_reset(struct gw_playout *playout)
+{
+    gw_jitter_reset(playout->jitter);
+    if (playout->opus)
+        gw_opus_decoder_reset(playout->opus);
+    playout->fifo_count = 0;
+    playout->has_input = playout->has_noise = false;
+}
+
+bool gw_playout_is_fresh(const struct gw_playout *playout)
+{
+    return !playout->has_input;
+}
+
+/* ---- in ---- */
+
+static uint32_t duration_ticks(const struct gw_playout *p, struct wz_bytes payload)
+{
+    uint64_t samples = payload.len, rate_hz = 8000;
+
+    if (p->opus) {
+        const int ticks = gw_opus_packet_ticks(payload);
+        if (ticks < 0)
+            return 0;
+        samples = (uint64_t)ticks;
+        rate_hz = OPUS_CLOCK_HZ;
+    }
+    if (samples * 1000 > FRAME_MAX_MS * rate_hz)
+        return 0;
+    return (uint32_t)(samples * p->config.clock_hz / rate_hz);
+}
+
+int gw_playout_put(struct gw_playout *playout, uint16_t seq, uint32_t timestamp, struct wz_bytes payload,
+                   uint64_t now_us)
+{
+    const struct gw_jitter_packet packet = {
+        .seq = seq,
+        .timestamp = timestamp,
+        .duration_ticks = duration_ticks(playout, payload),
+        .payload = payload,
+    };
+
+    if (packet.duration_ticks == 0 || payload.len > GW_JITTER_PAYLOAD_MAX) {
+        playout->bad_payload++;
+        gw_jitter_note(playout->jitter, seq);
+        return -EBADMSG;
+    }
+    playout->has_input = true;
+    return gw_jitter_put(playout->jitter, &packet, now_us);
+}
+
+void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov)
+{
+    /* Uniform noise of amplitude A has an RMS of A / sqrt(3). */
+    playout->noise_amplitude = 32768.0f * powf(10, (float)level_dbov / 20) * 1.7320508f;
+    if (playout->noise_amplitude > INT16_MAX)
+        playout->noise_amplitude = INT16_MAX;
+    playout->has_noise = true;
+    playout->comfort_noise++;
+    gw_jitter_note(playout->jitter, seq);
+}
+
+void gw_playout_note(struct gw_playout *playout, uint16_t seq)
+{
+    gw_jitter_note(playout->jitter, seq);
+}
+
+int gw_playout_put_wzp(struct gw_playout *playout, const struct wzp_media_hdr *hdr, struct wz_bytes payload,
+                       uint64_t now_us)
+{
+    if (hdr->is_repair) {
+        gw_playout_note(playout, hdr->seq);
+        return 0;
+    }
+    if (hdr->codec == WZP_CODEC_COMFORT_NOISE) {
+        gw_playout_comfort(playout, hdr->seq, WZP_NOISE_DBOV);
+        return 0;
+    }
+    if (!wzp_codec_is_opus(hdr->codec)) {
+        gw_playout_note(playout, hdr->seq);
+        return -EPROTONOSUPPORT;
+    }
+    return gw_playout_put(playout, hdr->seq, hdr->timestamp_ms, payload, now_us);
+}
+
+/* ---- out ---- */
+
+static size_t samples_of_ticks(const struct gw_playout *p, uint32_t ticks)
+{
+    return (size_t)((uint64_t)ticks * p->config.rate_hz / p->config.clock_hz);
+}
+
+/* Concealment comes in whole steps of 2.5 ms from Opus, and must fit. */
+static size_t conceal_samples(const struct gw_playout *p, uint32_t ticks)
+{
+    const size_t step = p->config.rate_hz / 400;
+    const size_t max = p->fifo_size - p->frame_samples;
+    size_t n = (samples_of_ticks(p, ticks) + step - 1) / step * step;
+
+    if (n == 0)
+        n = step;
+    return n > max ? max : n;
+}
+
+static void make_noise(struct gw_playout *p, int16_t *pcm, size_t samples)
+{
+    for (size_t i = 0; i < samples; i++) {
+        p->noise_state = p->noise_state * 1664525u + 1013904223u;
+        pcm[i] = (int16_t)(p->noise_amplitude * ((float)(int32_t)p->noise_state / 2147483648.0f));
+    }
+}
+
+static size_t conceal(struct gw_playout *p, int16_t *pcm, uint32_t ticks, struct wz_bytes fec)
+{
+    const size_t samples = conceal_samples(p, ticks);
+    int n = -1;
+
+    if (p->plc) {
+        gw_plc_conceal(p->plc, pcm, samples);
+        return samples;
+    }
+    if (fec.len)
+        n = gw_opus_decode_fec(p->opus, fec, pcm, samples);
+    if (n < 0)
+        n = gw_opus_conceal(p->opus, pcm, samples);
+    if (n >= 0)
+        return (size_t)n;
+    memset(pcm, 0, samples * sizeof *pcm);
+    return samples;
+}
+
+static size_t decode(struct gw_playout *p, const struct gw_jitter_out *out, int16_t *pcm)
+{
+    if (p->opus) {
+        const int n = gw_opus_decode(p->opus, out->payload, pcm, p->fifo_size - p->frame_samples);
+        if (n > 0)
+            return (size_t)n;
+        p->bad_payload++;
+        return conceal(p, pcm, out->duration_ticks, wz_bytes(NULL, 0));
+    }
+    gw_g711_decode(p->config.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW, out->payload.data,
+                   out->payload.len, pcm);
+    gw_plc_good(p->plc, pcm, out->payload.len);
+    return out->payload.len;
+}
+
+static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_t *pcm)
+{
+    switch (out->kind) {
+    case GW_JITTER_FRAME:
+        p->has_noise = false;
+        return decode(p, out, pcm);
+    case GW_JITTER_EMPTY: {
+        const size_t samples = conceal_samples(p, out->duration_ticks);
+        memset(pcm, 0, samples * sizeof *pcm);
+        if (p->has_noise)
+            make_noise(p, pcm, samples);
+        return samples;
+    }
+    case GW_JITTER_SILENCE:
+    case GW_JITTER_UNDERRUN:
+    case GW_JITTER_GROW:
+        if (p->has_noise) {
+            const size_t samples = conceal_samples(p, out->duration_ticks);
+            make_noise(p, pcm, samples);
+            return samples;
+        }
+        break;
+    case GW_JITTER_LOST:
+        break;
+    }
+    return conceal(p, pcm, out->duration_ticks, out->fec);
+}
+
+static void cross_fade(const int16_t *from, size_t from_samples, int16_t *to, size_t to_samples)
+{
+    const int n = (int)(from_samples < to_samples ? from_samples : to_samples);
+
+    for (int i = 0; i < n; i++)
+        to[i] = (int16_t)((from[i] * (n - i) + to[i] * i) / n);
+}
+
+/* Append one frame to the fifo. True when it is received audio. */
+static bool produce(struct gw_playout *p, uint64_t now_us)
+{
+    const uint64_t play_us = now_us + p->fifo_count * UINT64_C(1000000) / p->config.rate_hz;
+    int16_t *end = p->fifo + p->fifo_count;
+    struct gw_jitter_out out;
+
+    gw_jitter_pop(p->jitter, play_us, &out);
+    if (!out.drop) {
+        p->fifo_count += play(p, &out, end);
+        return out.kind == GW_JITTER_FRAME;
+    }
+    const size_t dropped = play(p, &out, p->fade);
+    gw_jitter_pop(p->jitter, play_us, &out);
+    const size_t samples = play(p, &out, end);
+    cross_fade(p->fade, dropped, end, samples);
+    p->fifo_count += samples;
+    return true;
+}
+
+static void measure(struct gw_playout *p, const int16_t *pcm)
+{
+    float sum = 0;
+
+    for (size_t i = 0; i < p->frame_samples; i++)
+        sum += (float)pcm[i] * (float)pcm[i];
+    sum /= (float)p->frame_samples;
+    p->mean_square += LEVEL_WEIGHT * (sum - p->mean_square);
+    gw_jitter_hint_silence(p->jitter, sum < SILENT_MEAN_SQUARE);
+}
+
+bool gw_playout_pull(struct gw_playout *playout, uint64_t now_us, int16_t *pcm)
+{
+    bool is_audio = playout->fifo_count > 0;
+
+    while (playout->fifo_count < playout->frame_samples)
+        is_audio |= produce(playout, now_us);
+    memcpy(pcm, playout->fifo, playout->frame_samples * sizeof *pcm);
+    playout->fifo_count -= playout->frame_samples;
+    memmove(playout->fifo, playout->fifo + playout->frame_samples, playout->fifo_count * sizeof *playout->fifo);
+    measure(playout, pcm);
+    return is_audio;
+}
+
+void gw_playout_stats(const struct gw_playout *playout, struct gw_playout_stats *ret)
+{
+    const float full = 32768.0f * 32768.0f;
+    const float level = 10 * log10f(playout->mean_square / full + 1e-13f);
+
+    *ret = (struct gw_playout_stats){
+        .bad_payload = playout->bad_payload,
+        .comfort_noise = playout->comfort_noise,
+        .level_dbov = level < -127 ? -127 : level > 0 ? 0 : (int)level,
+    };
+    gw_jitter_stats(playout->jitter, &ret->jitter);
+}

@@ -1,0 +1,166 @@
+#include "gateway/media/seqmap.h"
+
+#include <stdlib.h>
+
+#include "wzp/base/seq.h"
+
+#define BASE_MOVE_SECONDS 3600
+
+void gw_seqmap_init(struct gw_seqmap *map, uint32_t in_clock_hz, uint32_t out_clock_hz, uint16_t first_seq,
+                    uint32_t first_timestamp)
+{
+    *map = (struct gw_seqmap){
+        .in_clock_hz = in_clock_hz,
+        .out_clock_hz = out_clock_hz,
+        .out_next = first_seq,
+        .out_end = first_timestamp,
+    };
+}
+
+void gw_seqmap_restart(struct gw_seqmap *map)
+{
+    map->started = false;
+    map->anchored = false;
+}
+
+/* Whole input ticks since the anchor, in output ticks; both directions of time. */
+static int64_t to_out_ticks(const struct gw_seqmap *map, int32_t in_ticks)
+{
+    return (int64_t)in_ticks * map->out_clock_hz / map->in_clock_hz;
+}
+
+/* From here on this input packet continues the output without a gap. */
+static void anchor(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp)
+{
+    map->former_offset = map->offset;
+    map->offset = (uint16_t)(map->out_next - seq);
+    map->in_anchor = seq;
+    map->in_base = timestamp;
+    map->out_base = map->out_end;
+    map->anchored = true;
+    if (!map->started) {
+        map->started = true;
+        map->former_offset = map->offset;
+        map->in_highest = seq;
+        map->seen = 0;
+    }
+}
+
+enum arrival {
+    ARRIVAL_NEW,
+    ARRIVAL_DUPLICATE,
+    ARRIVAL_OLD,
+};
+
+static enum arrival note_arrival(struct gw_seqmap *map, uint16_t seq)
+{
+    const int16_t ahead = seq16_diff(seq, map->in_highest);
+
+    if (ahead > 0) {
+        map->seen = ahead < GW_SEQMAP_WINDOW ? map->seen << ahead | 1 : 1;
+        map->in_highest = seq;
+        return ARRIVAL_NEW;
+    }
+    if (ahead <= -GW_SEQMAP_WINDOW)
+        return ARRIVAL_OLD;
+    const uint64_t bit = UINT64_C(1) << -ahead;
+    if (map->seen & bit)
+        return ARRIVAL_DUPLICATE;
+    map->seen |= bit;
+    return ARRIVAL_NEW;
+}
+
+static uint32_t out_timestamp(const struct gw_seqmap *map, uint32_t timestamp)
+{
+    return map->out_base + (uint32_t)to_out_ticks(map, seq32_diff(timestamp, map->in_base));
+}
+
+/* Too far from where the stream was to be a gap or a pause of the same numbering. */
+static bool is_far(const struct gw_seqmap *map, uint16_t seq, uint32_t timestamp)
+{
+    const int64_t ahead = seq32_diff(out_timestamp(map, timestamp), map->out_end);
+
+    return abs(seq16_diff(seq, map->in_highest)) > GW_SEQMAP_STEP_MAX ||
+           ahead > (int64_t)GW_SEQMAP_PAUSE_MAX_MS / 1000 * map->out_clock_hz ||
+           ahead < -(int64_t)GW_SEQMAP_BEHIND_MAX_MS / 1000 * map->out_clock_hz;
+}
+
+/* Hours after the anchor the distance would no longer fit 31 bits: move the anchor on by whole seconds, which both clocks
+ * divide exactly. */
+static void move_base(struct gw_seqmap *map, uint32_t timestamp)
+{
+    const int32_t seconds = seq32_diff(timestamp, map->in_base) / (int32_t)map->in_clock_hz;
+
+    if (seconds < BASE_MOVE_SECONDS)
+        return;
+    map->in_base += (uint32_t)seconds * map->in_clock_hz;
+    map->out_base += (uint32_t)seconds * map->out_clock_hz;
+}
+
+enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp,
+                                        uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp,
+                                        bool *ret_discontinuity)
+{
+    bool renumbered = false;
+
+    if (map->started && map->anchored && is_far(map, seq, timestamp))
+        gw_seqmap_restart(map);
+    if (!map->started) {
+        anchor(map, seq, timestamp);
+        renumbered = true;
+    }
+    switch (note_arrival(map, seq)) {
+    case ARRIVAL_DUPLICATE:
+        return GW_SEQMAP_DUPLICATE;
+    case ARRIVAL_OLD:
+        return GW_SEQMAP_OLD;
+    case ARRIVAL_NEW:
+        break;
+    }
+    if (!map->anchored) {
+        /* Frames of our own stand before; what is older than they are has no place left. */
+        if (seq != map->in_highest)
+            return GW_SEQMAP_OLD;
+        anchor(map, seq, timestamp);
+        renumbered = true;
+    }
+    const bool is_former = seq16_before(seq, map->in_anchor);
+    const uint16_t out_seq = (uint16_t)(seq + (is_former ? map->former_offset : map->offset));
+    const uint32_t out_ts = out_timestamp(map, timestamp);
+
+    *ret_discontinuity = renumbered || (seq == map->in_highest && seq32_before(map->out_end, out_ts));
+    if (!seq16_before(out_seq, map->out_next))
+        map->out_next = (uint16_t)(out_seq + 1);
+    if (seq32_before(map->out_end, out_ts + out_duration))
+        map->out_end = out_ts + out_duration;
+    move_base(map, timestamp);
+    *ret_seq = out_seq;
+    *ret_timestamp = out_ts;
+    return GW_SEQMAP_FORWARD;
+}
+
+void gw_seqmap_skip(struct gw_seqmap *map, uint16_t seq)
+{
+    if (!map->started || abs(seq16_diff(seq, map->in_highest)) > GW_SEQMAP_STEP_MAX)
+        return;
+    const bool is_newest = seq16_before(map->in_highest, seq);
+    if (note_arrival(map, seq) != ARRIVAL_NEW || !is_newest)
+        return; /* out of order: its gap is out already, closing it now would number two packets alike */
+    map->former_offset = map->offset;
+    map->offset--;
+    map->in_anchor = (uint16_t)(seq + 1);
+}
+
+void gw_seqmap_insert(struct gw_seqmap *map, uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp)
+{
+    *ret_seq = map->out_next++;
+    *ret_timestamp = map->out_end;
+    map->out_end += out_duration;
+    map->anchored = false;
+}
+
+void gw_seqmap_pause(struct gw_seqmap *map, uint32_t out_duration)
+{
+    map->out_end += out_duration;
+    map->anchored = false;
+}
