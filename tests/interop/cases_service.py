@@ -1,0 +1,223 @@
+"""Bad days: relays that come and go, restarts, mistakes in the configuration, addresses and what privacy does to them."""
+import json
+import re
+import sqlite3
+import time
+
+from gateway import Gateway, Relay, answering_client
+from harness import LOOPBACK, Client, Phone, Program, expect, free_port, wait_until
+from rawsip import RawPhone
+from registry import case
+
+PUBLIC_PHONE = "203.0.113.77"
+
+
+@case
+def relay_down_at_start_is_503_until_it_is_there(one):
+    port = free_port()
+    gateway = Gateway(one, relay=f"{LOOPBACK}:{port}").start(ready=False)
+    phone = RawPhone(gateway, "alice")
+    answer = phone.invite("*43").final()
+    expect(answer.status == 503, f"without a relay the phone was told {answer.first}")
+    expect(int(answer.header("retry-after") or 0) > 0, f"Retry-After {answer.header('retry-after')!r}")
+    expect(not gateway.ctl("health").get("ready"), "the gateway calls itself ready without a relay")
+    expect("relay" in gateway.log().lower(), "the log does not mention the relay")
+    Relay(one, port).start()
+    wait_until("the gateway to find the relay", 30, lambda: gateway.ctl("health").get("ready"))
+    call = phone.invite("*43")
+    expect(call.final().status == 200, "the call is refused though the relay is back")
+    call.acknowledge()
+    call.bye()
+    phone.close()
+
+
+@case
+def relay_killed_mid_call_ends_both_legs_and_the_next_call_works(one):
+    relay = Relay(one).start()
+    gateway = Gateway(one, relay=relay.address).start()
+    client = answering_client(one, gateway)
+    phone = RawPhone(gateway, "alice")
+    call = phone.invite(client.fingerprint.replace(":", ""))
+    expect(call.final().status == 200, "not answered")
+    call.acknowledge()
+    relay.program.kill()
+    started = time.monotonic()
+    call.expect_bye(60)
+    client.wait("ended", 60)
+    one.note(f"noticed after {time.monotonic() - started:.1f} s")
+    ended = gateway.ended_call()
+    expect(ended["cause"] not in ("none", "normal"), f"the call says cause {ended['cause']}")
+    Relay(one, relay.port, name="relay-again").start()
+    wait_until("the gateway to find the relay again", 60, lambda: gateway.ctl("health").get("ready"))
+    again = phone.invite("*43")
+    expect(again.final().status == 200, "the next call does not work")
+    again.acknowledge()
+    again.bye()
+    phone.close()
+
+
+@case
+def restart_keeps_registrations_and_call_records(one):
+    gateway = Gateway(one).start()
+    phone = RawPhone(gateway, "bob")
+    expect(phone.register(600).status == 200, "not registered")
+    caller = RawPhone(gateway, "alice")
+    call = caller.invite("*43")
+    expect(call.final().status == 200, "not answered")
+    call.acknowledge()
+    call.bye()
+    gateway.ended_call()
+    gateway.stop()
+    gateway.start()
+    ring = caller.invite("201")
+    invite = phone.receive("INVITE after the restart", 10, lambda m: m.method == "INVITE" and not m.is_response)
+    phone.reply(invite, 486, "Busy Here")
+    expect(ring.final().status == 486, "the busy answer was lost")
+    gateway.ended_call()
+    gateway.stop()
+    with sqlite3.connect(next(gateway.directory.rglob("*.db*"))) as store:
+        table = next(name for (name,) in store.execute("select name from sqlite_master where type='table'")
+                     if "call" in name)
+        records = store.execute(f"select count(*) from {table}").fetchone()[0]
+    expect(records >= 2, f"{records} call records survived, expected at least 2")
+    phone.close()
+    caller.close()
+
+
+@case
+def killed_gateway_keeps_registrations(one):
+    """As a crash would: no chance to write anything at the end."""
+    gateway = Gateway(one).start()
+    phone = RawPhone(gateway, "bob")
+    expect(phone.register(600).status == 200, "not registered")
+    time.sleep(0.3)  # the store thread writes within this time; a power cut in it may lose the newest registration
+    gateway.program.kill()
+    gateway.start()
+    caller = RawPhone(gateway, "alice")
+    ring = caller.invite("201")
+    invite = phone.receive("INVITE after the crash", 10, lambda m: m.method == "INVITE" and not m.is_response)
+    phone.reply(invite, 603, "Decline")
+    expect(ring.final().status == 603, "the answer was lost")
+    phone.close()
+    caller.close()
+
+
+@case
+def two_gateways_share_a_relay_and_call_each_other(one):
+    relay = Relay(one).start()
+    here = Gateway(one, users=["alice"], relay=relay.address, name="here").start()
+    there = Gateway(one, users=["bob"], relay=relay.address, name="there").start()
+    callee = Phone(one, "callee").register(there, "bob")
+    caller = Phone(one, "caller").register(here, "alice")
+    caller.call(there.fingerprint("bob").replace(":", ""))
+    callee.wait("CALL_ESTABLISHED")
+    wait_until("audio in both gateways", 5, lambda: here.last_call()["media"]["wzp_rx"] > 50
+               and there.last_call()["media"]["wzp_rx"] > 50)
+    callee.hang_up()
+    caller.wait("CALL_CLOSED")
+
+
+def stun_server(one, says):
+    """A STUN responder that tells each caller one fixed address."""
+    port = free_port()
+    Program(one, f"stun-{says.replace(':', '-')}", [one.bins / "stun_responder", "--listen", f"{LOOPBACK}:{port}",
+                                                    "--say", says])
+    return f"{LOOPBACK}:{port}"
+
+
+def offer_seen_by_client(one, accept="trusted", users=("alice", "bob"), **settings):
+    """A call from alice to a client; the client's incoming and setup events."""
+    gateway = Gateway(one, users=users, **settings).start()
+    client = answering_client(one, gateway, accept=accept)
+    phone = RawPhone(gateway, "alice")
+    call = phone.invite(client.fingerprint.replace(":", ""))
+    expect(call.final().status == 200, "not answered")
+    call.acknowledge()
+    incoming = client.last("incoming")
+    setup = client.wait("setup")
+    call.bye()
+    phone.close()
+    return gateway, incoming, setup
+
+
+@case
+def stun_answer_is_the_address_the_callee_learns(one):
+    """Reflect through a relay on loopback says nothing about a NAT, so STUN's public answer is advertised."""
+    says = f"{PUBLIC_PHONE}:40001"
+    _, _, setup = offer_seen_by_client(one, media={"stun": [stun_server(one, says)]})
+    expect(setup["peer_direct_addr"] == says, f"the callee learned {setup['peer_direct_addr']}")
+
+
+@case
+def two_public_mappings_mean_symmetric_and_no_address(one):
+    servers = [stun_server(one, f"{PUBLIC_PHONE}:40001"), stun_server(one, f"{PUBLIC_PHONE}:40002")]
+    _, _, setup = offer_seen_by_client(one, media={"stun": servers})
+    expect(setup["peer_direct_addr"] is None, f"behind a symmetric NAT the callee learned {setup['peer_direct_addr']}")
+
+
+@case
+def without_a_public_mapping_no_address_is_advertised(one):
+    _, _, setup = offer_seen_by_client(one)
+    expect(setup["peer_direct_addr"] is None, f"the callee learned {setup['peer_direct_addr']}")
+
+
+@case
+def trusted_user_reveals_its_address_and_generic_hides_it(one):
+    says = f"{PUBLIC_PHONE}:40001"
+    for privacy, wanted in (("trusted", says), ("generic", None)):
+        gateway = Gateway(one, users=[{"name": "alice", "privacy": privacy}], name=f"gateway-{privacy}",
+                          media={"stun": [stun_server(one, says)]}).start()
+        phone = Phone(one, f"phone-{privacy}").register(gateway, "alice")
+        client = Client(one, f"caller-{privacy}", ["--tone", "440", "call", gateway.fingerprint("alice")],
+                        relay=gateway.relay)
+        setup = client.wait("setup")
+        expect(setup["peer_direct_addr"] == wanted, f"{privacy}: the caller learned {setup['peer_direct_addr']}")
+        phone.wait("CALL_ESTABLISHED")
+        phone.hang_up()
+        client.wait("ended")
+        gateway.stop()
+
+
+@case
+def check_config_reports_every_mistake_with_its_line(one):
+    path = one.directory / "wrong.yaml"
+    path.write_text("sip:\n  listne: 127.0.0.1:5060\nmedia:\n  rtp_ports: 70000-80000\nusers:\n  - name: alice\n"
+                    "    password: secret\n  - name: alice\n    password: other\nrelais:\n  embedded: maybe\n")
+    log = one.run("check", [one.bins / "wzp-gateway", "--check-config", "--config", path], ok=(1, 2))
+    for line, word in ((2, "listne"), (4, "70000"), (8, "alice"), (10, "relais")):
+        expect(re.search(rf"wrong\.yaml:{line}:.*{word}", log), f"no complaint about {word} in line {line}: {log}")
+    expect(re.search(r"listne.*\blisten\b", log), f"no nearest name for listne: {log}")
+
+
+@case
+def right_config_passes_the_check(one):
+    path = Gateway(one).write_config()
+    one.run("check", [one.bins / "wzp-gateway", "--check-config", "--config", path])
+
+
+@case
+def without_a_config_one_is_written_and_used(one):
+    """The first start in an empty directory; only checked, so that no well-known port is needed."""
+    one.run("self-test", [one.bins / "wzp-gateway", "--self-test"], seconds=60)
+    one.run("first", [one.bins / "wzp-gateway", "--check-config"])
+    written = one.directory / "wzp-gateway.yaml"
+    expect(written.exists(), "no wzp-gateway.yaml was written")
+    expect(written.stat().st_mode & 0o077 == 0, "the file with passwords can be read by others")
+    passwords = re.findall(r"password: *\"?([^\s\"]+)", written.read_text())
+    expect(len(passwords) == 2 and len(set(passwords)) == 2 and min(map(len, passwords)) >= 12,
+           f"two users with generated passwords expected: {len(passwords)} found")
+
+
+@case
+def trace_shows_the_ladder_of_a_call(one):
+    gateway = Gateway(one).start()
+    phone = RawPhone(gateway, "alice")
+    call = phone.invite("*43")
+    expect(call.final().status == 200, "not answered")
+    call.acknowledge()
+    call.bye()
+    gateway.ended_call()
+    ladder = json.dumps(gateway.ctl("trace", "last")["ladder"])
+    for word in ("INVITE", "DirectCallOffer", "CallSetup", "200", "BYE", "Hangup"):
+        expect(word in ladder, f"the ladder lacks {word}")
+    phone.close()
