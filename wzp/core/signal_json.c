@@ -13,9 +13,9 @@
 
 /** A float never needs more significant digits than this. */
 #define FLOAT_DIGITS_MAX 9
-/** Outside 1e-5 .. 1e13 the reference writes an exponent. */
+/** Outside 1e-6 .. 1e13 the reference writes an exponent. */
 #define FLOAT_PLAIN_MAX_EXP 12
-#define FLOAT_PLAIN_MIN_EXP (-5)
+#define FLOAT_PLAIN_MIN_EXP (-6)
 
 void wzp_json_done(struct wzp_json_out *out)
 {
