@@ -205,6 +205,13 @@ void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready)
     bridge->wzp_ready = is_ready;
 }
 
+void gw_bridge_restart_wzp(struct gw_bridge *bridge)
+{
+    gw_seqmap_restart(&bridge->to_rtp);
+    if (bridge->codecs.from_wzp)
+        gw_playout_reset(bridge->codecs.from_wzp);
+}
+
 int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *params)
 {
     if (!wzp_is_valid(params))

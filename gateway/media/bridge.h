@@ -139,6 +139,8 @@ uint64_t gw_bridge_deadline_us(const struct gw_bridge *bridge);
 int gw_bridge_update_rtp(struct gw_bridge *bridge, const struct gw_rtp_params *params, uint64_t now_us);
 /** Frames towards WZP are sent from now on (or no longer); until then they are dropped and counted. */
 void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready);
+/** The WZP peer's stream begins anew (its media connection was replaced): numbering and timestamps may start at 0. */
+void gw_bridge_restart_wzp(struct gw_bridge *bridge);
 /** Another Opus profile or complexity for what we encode. 0 or -EINVAL. */
 int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *params);
 /** Statistics of the WZP path (QUIC), sent in our quality reports; without them no report is sent. */

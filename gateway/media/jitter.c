@@ -19,8 +19,8 @@
 #define FADED_FRAMES       5
 /** A packet this long overdue is played although the gap before it is not filled up. */
 #define OVERDUE_US         40000
-/** Late packets in a row that prove a restarted stream rather than a slow network. */
-#define LATE_RUN           5
+/** Late or known packets in a row that prove a restarted stream rather than a slow network. */
+#define STALE_RUN           5
 /** Largest loss that is taken for one when nothing waits; beyond, the sender has restarted. */
 #define LOSS_STEP_MAX      3000
 /** The shortest Opus frame: gaps below it are rounding. */
@@ -60,7 +60,7 @@ struct gw_jitter {
 
     unsigned waiting;
     unsigned underrun_run; /**< UNDERRUN frames whose reason (loss, lateness, pause) is not known yet */
-    unsigned late_run;
+    unsigned stale_run;
     unsigned since_change; /**< frames since the delay was changed on purpose */
     int64_t least_fill[2]; /**< least audio left after a frame, of this and of the former half second */
     unsigned fill_age;
@@ -135,7 +135,7 @@ void gw_jitter_reset(struct gw_jitter *jitter)
     for (unsigned i = 0; i < GW_JITTER_SLOTS; i++)
         release(jitter, &jitter->slot[i], SLOT_FREE);
     jitter->synced = jitter->playing = jitter->has_candidate = false;
-    jitter->underrun_run = jitter->late_run = 0;
+    jitter->underrun_run = jitter->stale_run = 0;
     gw_timing_restart(&jitter->timing);
 }
 
@@ -190,28 +190,38 @@ static int follow_jump(struct gw_jitter *j, const struct gw_jitter_packet *p)
     return 0;
 }
 
-/* A packet behind the play point. Several in a row, each newer than the one before, are a restarted stream. */
-static int take_late(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t ticks, uint64_t now_us)
+/* A packet that is not new, or comes behind the play point. Several in a row, each continuing the one before, are a
+ * restarted stream: a WZP peer begins at zero again when its path changes. */
+static int take_stale(struct gw_jitter *j, const struct gw_jitter_packet *p, int err)
 {
-    const bool is_ahead = seq16_before(j->last_seq, p->seq);
-
-    if (slot_is(j, p->seq, SLOT_PLAYED) && slot_of(j, p->seq)->ticks == ticks) {
-        j->stats.duplicate++;
-        return -EEXIST;
-    }
-    if (slot_is(j, p->seq, SLOT_LOST))
-        j->stats.lost--;
-    if (is_ahead || slot_is(j, p->seq, SLOT_LOST))
-        mark(j, p->seq, SLOT_OTHER);
-    j->stats.late++;
-    gw_timing_packet(&j->timing, ticks, now_us);
-    j->late_run = j->late_run > 0 && p->seq == (uint16_t)(j->candidate_seq + 1) ? j->late_run + 1 : 1;
+    j->stale_run = j->stale_run > 0 && p->seq == (uint16_t)(j->candidate_seq + 1) ? j->stale_run + 1 : 1;
     j->candidate_seq = p->seq;
-    if (j->late_run < LATE_RUN)
-        return -ETIME;
+    if (j->stale_run < STALE_RUN)
+        return err;
     start_at(j, p);
     j->stats.resyncs++;
     return 0;
+}
+
+static int take_duplicate(struct gw_jitter *j, const struct gw_jitter_packet *p)
+{
+    j->stats.duplicate++;
+    return take_stale(j, p, -EEXIST);
+}
+
+static int take_late(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t ticks, uint64_t now_us)
+{
+    const bool was_missed = slot_is(j, p->seq, SLOT_LOST);
+
+    if (slot_is(j, p->seq, SLOT_PLAYED) && slot_of(j, p->seq)->ticks == ticks)
+        return take_duplicate(j, p);
+    if (was_missed)
+        j->stats.lost--;
+    if (was_missed || seq16_before(j->last_seq, p->seq))
+        mark(j, p->seq, SLOT_OTHER);
+    j->stats.late++;
+    gw_timing_packet(&j->timing, ticks, now_us);
+    return take_stale(j, p, -ETIME);
 }
 
 /* Where the packet lies: 0 to take it, else why not. */
@@ -233,10 +243,8 @@ static int place(struct gw_jitter *j, const struct gw_jitter_packet *p, uint64_t
         return follow_jump(j, p);
     if (ahead <= 0)
         return take_late(j, p, ticks, now_us);
-    if (slot_is(j, p->seq, SLOT_WAITING) || slot_is(j, p->seq, SLOT_OTHER)) {
-        j->stats.duplicate++;
-        return -EEXIST;
-    }
+    if (slot_is(j, p->seq, SLOT_WAITING) || slot_is(j, p->seq, SLOT_OTHER))
+        return take_duplicate(j, p);
     if (j->playing && ticks + p->duration_ticks <= j->floor_ticks)
         return take_late(j, p, ticks, now_us);
     if (ahead >= GW_JITTER_SLOTS)
@@ -288,7 +296,7 @@ int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packe
         return err;
     jitter->last_ticks = ticks;
     jitter->has_candidate = false;
-    jitter->late_run = 0;
+    jitter->stale_run = 0;
     jitter->stats.received++;
     gw_timing_packet(&jitter->timing, ticks, now_us);
     return 0;

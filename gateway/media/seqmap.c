@@ -5,6 +5,7 @@
 #include "wzp/base/seq.h"
 
 #define BASE_MOVE_SECONDS 3600
+#define STALE_RUN         5
 
 void gw_seqmap_init(struct gw_seqmap *map, uint32_t in_clock_hz, uint32_t out_clock_hz, uint16_t first_seq,
                     uint32_t first_timestamp)
@@ -21,6 +22,7 @@ void gw_seqmap_restart(struct gw_seqmap *map)
 {
     map->started = false;
     map->anchored = false;
+    map->stale_run = 0;
 }
 
 /* Whole input ticks since the anchor, in output ticks; both directions of time. */
@@ -75,14 +77,15 @@ static uint32_t out_timestamp(const struct gw_seqmap *map, uint32_t timestamp)
     return map->out_base + (uint32_t)to_out_ticks(map, seq32_diff(timestamp, map->in_base));
 }
 
-/* Too far from where the stream was to be a gap or a pause of the same numbering. */
+/* Too far from where the stream was to be a gap, a pause or a late packet of the same numbering. */
 static bool is_far(const struct gw_seqmap *map, uint16_t seq, uint32_t timestamp)
 {
     const int64_t ahead = seq32_diff(out_timestamp(map, timestamp), map->out_end);
 
-    return abs(seq16_diff(seq, map->in_highest)) > GW_SEQMAP_STEP_MAX ||
-           ahead > (int64_t)GW_SEQMAP_PAUSE_MAX_MS / 1000 * map->out_clock_hz ||
-           ahead < -(int64_t)GW_SEQMAP_BEHIND_MAX_MS / 1000 * map->out_clock_hz;
+    if (abs(seq16_diff(seq, map->in_highest)) > GW_SEQMAP_STEP_MAX)
+        return true;
+    return map->anchored && (ahead > (int64_t)GW_SEQMAP_PAUSE_MAX_MS / 1000 * map->out_clock_hz ||
+                             ahead < -(int64_t)GW_SEQMAP_BEHIND_MAX_MS / 1000 * map->out_clock_hz);
 }
 
 /* Hours after the anchor the distance would no longer fit 31 bits: move the anchor on by whole seconds, which both clocks
@@ -97,13 +100,29 @@ static void move_base(struct gw_seqmap *map, uint32_t timestamp)
     map->out_base += (uint32_t)seconds * map->out_clock_hz;
 }
 
+/* Known or old packets in a row, each continuing the one before: the sender began anew not far behind. */
+static bool is_restarted(struct gw_seqmap *map, uint16_t seq)
+{
+    const int16_t ahead = seq16_diff(seq, map->in_highest);
+    const bool is_stale = ahead <= -GW_SEQMAP_WINDOW || (ahead <= 0 && map->seen >> -ahead & 1);
+
+    if (!is_stale)
+        map->stale_run = 0;
+    else if (map->stale_run > 0 && seq == (uint16_t)(map->stale_seq + 1))
+        map->stale_run++;
+    else
+        map->stale_run = 1;
+    map->stale_seq = seq;
+    return map->stale_run >= STALE_RUN;
+}
+
 enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp,
                                         uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp,
                                         bool *ret_discontinuity)
 {
     bool renumbered = false;
 
-    if (map->started && map->anchored && is_far(map, seq, timestamp))
+    if (map->started && (is_far(map, seq, timestamp) || is_restarted(map, seq)))
         gw_seqmap_restart(map);
     if (!map->started) {
         anchor(map, seq, timestamp);

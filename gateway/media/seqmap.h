@@ -23,6 +23,8 @@ struct gw_seqmap {
     uint16_t in_anchor;        /**< input before this is numbered by the former offset */
     uint16_t offset, former_offset;
     uint64_t seen;             /**< bit n: in_highest - n came */
+    uint16_t stale_seq;        /**< the newest packet that was a duplicate or old */
+    unsigned stale_run;        /**< such packets in a row */
     uint32_t in_base, out_base;
     uint16_t out_next;         /**< one past the highest output sequence number */
     uint32_t out_end;          /**< output timestamp one past the newest frame */

@@ -26,6 +26,8 @@ void gw_session_free(struct gw_session *session);
 void gw_session_wzp_datagram(struct gw_session *session, struct wz_bytes datagram);
 int gw_session_update_rtp(struct gw_session *session, const struct gw_rtp_params *params);
 void gw_session_set_wzp_ready(struct gw_session *session, bool is_ready);
+/** See gw_bridge_restart_wzp(). */
+void gw_session_restart_wzp(struct gw_session *session);
 void gw_session_set_path_stats(struct gw_session *session, uint32_t loss_milli_pct, uint32_t rtt_ms,
                                uint32_t jitter_ms);
 int gw_session_play_digit(struct gw_session *session, char digit, uint32_t duration_ms);
