@@ -102,6 +102,7 @@ static void on_accepted(void *arg, struct wzp_quic_conn *conn)
         return;
     }
     log->conn = conn;
+    log->accepted = true;
     wzp_quic_conn_set_handlers(conn, &handlers, log);
     on_connected(log, conn);
 }
@@ -154,10 +155,8 @@ struct quic_log *quic_peer_dial(struct quic_peer *peer, struct wz_addr to, const
 struct quic_log *quic_peer_accepted(struct quic_peer *peer, size_t i)
 {
     for (size_t at = 0; at < peer->logs; at++) {
-        struct quic_log *log = &peer->log[at];
-        bool accepted = log->conn ? wzp_quic_conn_is_server(log->conn) : false;
-        if (accepted && i-- == 0)
-            return log;
+        if (peer->log[at].accepted && i-- == 0)
+            return &peer->log[at];
     }
     return NULL;
 }

@@ -14,6 +14,7 @@
 struct quic_log {
     struct quic_peer *peer;
     struct wzp_quic_conn *conn; /**< NULL after closed() */
+    bool accepted;
     char sni[256];
     unsigned connected, closed; /**< calls of the handler */
     enum wzp_quic_end end;
