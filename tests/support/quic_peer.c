@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "wzp/rt/rng.h"
@@ -169,4 +170,37 @@ int quic_log_send_number(struct quic_log *log, uint32_t number)
     wz_put_u32be(&out, number);
     wz_put_u32be(&out, 0);
     return log->conn ? wzp_quic_send_message(log->conn, wz_bytes(body, sizeof body)) : -ENOTCONN;
+}
+
+struct quic_world *quic_world_new(const struct wzp_quic_config *alice, const struct wzp_quic_config *bob)
+{
+    struct wzp_quic_config config = quic_peer_config();
+    struct quic_world *w = calloc(1, sizeof *w);
+
+    if (!w || wz_loop_new(&w->loop) < 0 || quic_peer_start(&w->alice, w->loop, alice ? alice : &config) < 0 ||
+        quic_peer_start(&w->bob, w->loop, bob ? bob : &config) < 0)
+        abort();
+    return w;
+}
+
+void quic_world_free(struct quic_world *w)
+{
+    quic_peer_stop(&w->alice);
+    quic_peer_stop(&w->bob);
+    wz_loop_free(w->loop);
+    free(w);
+}
+
+struct quic_log *quic_world_connect(struct quic_world *w, const struct wz_addr *to, const char *sni,
+                                    struct quic_log **ret_theirs)
+{
+    struct wz_addr bob = wzp_quic_local(w->bob.quic);
+    size_t before = w->bob.logs;
+    struct quic_log *ours = quic_peer_dial(&w->alice, to ? *to : bob, sni);
+
+    if (!ours || !quic_wait(w->loop, ours->closed || (ours->connected && w->bob.logs > before), QUIC_WAIT_MS) ||
+        ours->closed)
+        return NULL;
+    *ret_theirs = &w->bob.log[before];
+    return ours;
 }

@@ -55,6 +55,22 @@ struct quic_log *quic_peer_accepted(struct quic_peer *peer, size_t i);
 
 int quic_log_send_number(struct quic_log *log, uint32_t number);
 
+/** Two of them: alice dials, bob answers. Each runs alone, too. */
+struct quic_world {
+    struct wz_loop *loop;
+    struct quic_peer alice, bob;
+};
+
+/** NULL: quic_peer_config(). Aborts the test program when it cannot. */
+struct quic_world *quic_world_new(const struct wzp_quic_config *alice, const struct wzp_quic_config *bob);
+void quic_world_free(struct quic_world *w);
+/** Alice dials `to` (NULL: bob directly); returns her log when both ends are up, else NULL. *ret_theirs is bob's. */
+struct quic_log *quic_world_connect(struct quic_world *w, const struct wz_addr *to, const char *sni,
+                                    struct quic_log **ret_theirs);
+
+/** For tests on loopback: nothing takes this long unless it is broken. */
+#define QUIC_WAIT_MS 5000
+
 /** Turn the loop until the condition holds or ms have passed; evaluates to the condition. */
 #define quic_wait(loop, condition, ms)                                                          \
     ({                                                                                          \

@@ -94,7 +94,7 @@ static int load_certificate(gnutls_certificate_credentials_t cred, struct wz_byt
 
 int quic_tls_init(struct quic_tls *tls, bool server, struct wz_bytes cert_der, struct wz_bytes key_der)
 {
-    struct quic_tls made = { .repair_sni = true };
+    struct quic_tls made = { .alpn = ALPN, .repair_sni = true };
     int err = gnutls_priority_init(&made.priority, PRIORITY, NULL);
 
     if (!err)
@@ -360,7 +360,7 @@ static int set_callbacks(struct quic_tls_session *ts)
 
 int quic_tls_session_init(struct quic_tls_session *ts, const struct quic_tls *tls, bool server, const char *sni)
 {
-    static const gnutls_datum_t alpn = { .data = (unsigned char *)(uintptr_t)ALPN, .size = sizeof ALPN - 1 };
+    const gnutls_datum_t alpn = datum(wz_bytes_str(tls->alpn));
     unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA |
                      (server ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_CLIENT);
     gnutls_certificate_credentials_t cred = server ? tls->server_cred : tls->client_cred;

@@ -22,7 +22,8 @@ struct quic_tls {
     gnutls_certificate_credentials_t client_cred;
     gnutls_certificate_credentials_t server_cred; /**< NULL: no server role */
     gnutls_priority_t priority;
-    bool repair_sni; /**< always true; a guard test clears it to see the failure that the repair prevents */
+    const char *alpn; /**< "wzp"; a test dials with another one */
+    bool repair_sni;  /**< always true; a guard test clears it to see the failure that the repair prevents */
 };
 
 /** cert_der and key_der empty: a throw-away P-256 certificate, when the server role is wanted. 0, -EINVAL, -ENOMEM. */
