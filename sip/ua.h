@@ -33,7 +33,8 @@ struct sipua_call;
 
 #define SIPUA_USER_MAX         128 /**< longest user part, NUL included; longer ones are refused */
 #define SIPUA_DISPLAY_MAX      128 /**< display names are cut here, control characters dropped */
-#define SIPUA_MESSAGE_MAX_BYTES 16384
+#define SIPUA_MESSAGE_MAX_BYTES 65536 /**< a SIP message; SDP has its own limit */
+#define SIPUA_TEXT_MAX         256   /**< phrases and Reason texts, cut here */
 
 struct sipua_limits {
     uint32_t max_calls;         /**< at once, both directions; beyond: 503 with Retry-After */
@@ -47,6 +48,8 @@ struct sipua_config {
     struct wz_addr public_address; /**< what Contact says; family NONE: the address that faces the peer; port 0: listen's */
     const char *realm;
     const char *user_agent;
+    enum sipua_auth_policy default_policy; /**< what a user we do not know is challenged with */
+    bool trace_raw;                        /**< give each trace the whole message too, at some cost */
     struct sipua_limits limits;
     uint32_t min_expires_s, max_expires_s; /**< of registrations */
     uint32_t session_expires_s;            /**< RFC 4028; 0: timers off. min_se is 90 s */
@@ -67,14 +70,15 @@ struct sipua_incoming {
 
 enum sipua_event_kind {
     SIPUA_EV_PROGRESS,  /**< outgoing: 101..199; status, phrase, sdp or NULL */
-    SIPUA_EV_ANSWERED,  /**< outgoing: 2xx; sdp. The ACK has been sent */
+    SIPUA_EV_ANSWERED,  /**< outgoing: 2xx; sdp, NULL when a PROGRESS carried it. The ACK has been sent */
     SIPUA_EV_ACKED,     /**< incoming: our 2xx arrived; sdp = the answer to our late offer, else NULL */
     SIPUA_EV_OFFER,     /**< re-INVITE or UPDATE; sdp, or NULL when we are to offer. Answer with sipua_call_answer_offer() */
     SIPUA_EV_OFFER_ACKED, /**< ACK of a re-INVITE whose offer was ours; sdp = the answer */
     SIPUA_EV_INFO_DTMF, /**< digit, duration_ms */
     SIPUA_EV_CANCELLED, /**< incoming, before an answer: the caller gave up (CANCEL, or its transaction died). Last */
-    SIPUA_EV_FAILED,    /**< outgoing: status (408 when nobody answered, 503 when unreachable), phrase, q850. Last */
-    SIPUA_EV_ENDED,     /**< after an answer: by_peer, q850, text. Also the outcome of our own hangup. Last */
+    SIPUA_EV_FAILED,    /**< outgoing: status (408 when nobody answered, 503 when unreachable, 487 after our hangup),
+                             phrase, q850. Last */
+    SIPUA_EV_ENDED,     /**< after an answer: by_peer, q850, text; or after sipua_call_reject(): status. Last */
     SIPUA_EV_TRACE,     /**< one message of this call; trace. Never last */
 };
 
@@ -83,7 +87,8 @@ struct sipua_trace {
     bool outgoing;
     const char *summary; /**< "INVITE sip:1001@host" or "180 Ringing" */
     const char *cseq;    /**< "1 INVITE" */
-    /** The message as text where sofia shows it to us (everything received), else the body we gave it, else NULL. */
+    /** With trace_raw: the whole message, if received; of ours only the body, if any. Else NULL. What sofia sends by
+     * itself (100, ACK of a refusal, 200 to BYE and CANCEL, retransmissions) is not seen: that is the edge's work. */
     const char *raw;
     struct wz_addr peer; /**< family NONE: not known */
 };
