@@ -117,7 +117,7 @@ static void relay_did(struct client_net *net, const struct wzp_relay_effects *ef
         if (effect->kind == WZP_RELAY_SEND) {
             post_to_client(net, conn, NET_TO_CLIENT, effect->body);
         } else if (effect->kind == WZP_RELAY_CLOSE) {
-            conn->relay_open = false;
+            conn->relay_open = conn->relay_knows = false;
             post_to_client(net, conn, NET_RELAY_CLOSED, nothing);
             assert_in_range(count, 0, 63);
             closing[count++] = conn->id;
