@@ -85,7 +85,7 @@ class Builds:
         command = ["cmake", "--build", str(BUILD / preset), "--", "-k", "0"] + list(targets)
         if run_quietly(command, log):
             lines = [line for line in log.read_text(errors="replace").splitlines()
-                     if re.search(r"error|warning|undefined reference|FAILED", line)]
+                     if re.search(r"error:|warning:|undefined reference|FAILED", line)]
             print("\n".join(lines[:40]) or last_lines(log))
             self.totals.fail(name, f"it does not compile, see {log.relative_to(ROOT)}")
             return False

@@ -99,7 +99,7 @@ def one_phone_calls_another_through_wzp(one):
     gateway = Gateway(one).start()
     callee = Phone(one, "callee", None).register(gateway, "bob", codecs=("PCMA",))
     caller = Phone(one, "caller", said).register(gateway, "alice", codecs=("PCMU",))
-    caller.call("201")
+    caller.call("1002")
     time.sleep(wav_seconds(said) + 0.8)
     caller.hang_up()
     callee.wait("CALL_CLOSED")

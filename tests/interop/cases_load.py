@@ -10,7 +10,8 @@ SCENARIO = ROOT / "tests" / "interop" / "sipp" / "uac_echo.xml"
 
 
 def sipp_calls(one, calls, per_second):
-    gateway = Gateway(one, users=[{"name": "alice", "max_calls": 400}]).start()
+    gateway = Gateway(one, users=[{"name": "alice", "max_calls": 2 * calls}], rtp_ports=2 * calls + 20,
+                      relay_settings={"max_sessions": 4 * calls}, log={"level": "info"}).start()
     users = one.directory / "users.csv"
     users.write_text(f"SEQUENTIAL\nalice;[authentication username=alice password={gateway.password('alice')}]\n")
     stats = one.directory / "sipp.csv"

@@ -62,7 +62,7 @@ def offline_wzp_user_is_480(one):
 def offline_sip_user_is_480(one):
     gateway = Gateway(one).start()
     phone = Phone(one, "phone").register(gateway, "alice")
-    told = phone.refused("201")
+    told = phone.refused("1002")
     expect(told.startswith("480"), f"the phone was told {told}")
 
 
@@ -125,11 +125,11 @@ def declining_phone_makes_the_client_hear_declined(one):
 
 @case
 def nobody_answers_and_the_caller_is_told_408(one):
-    gateway = Gateway(one, sip={"ring_timeout_ms": 3000}).start()
+    gateway = Gateway(one, sip={"ring_timeout": 5}).start()
     silent = RawPhone(gateway, "bob")
     expect(silent.register().status == 200, "not registered")
     caller = RawPhone(gateway, "alice")
-    call = caller.invite("201")
+    call = caller.invite("1002")
     invite = silent.receive("INVITE", 10, lambda m: m.method == "INVITE" and not m.is_response)
     silent.reply(invite, 180, "Ringing")
     call.progress(180)
@@ -146,7 +146,7 @@ def caller_gives_up_and_the_callee_stops_ringing(one):
     callee = RawPhone(gateway, "bob")
     expect(callee.register().status == 200, "not registered")
     caller = RawPhone(gateway, "alice")
-    call = caller.invite("201")
+    call = caller.invite("1002")
     invite = callee.receive("INVITE", 10, lambda m: m.method == "INVITE" and not m.is_response)
     callee.reply(invite, 180, "Ringing")
     call.progress(180)
@@ -176,7 +176,7 @@ def sdp_without_a_common_codec_is_488_and_names_both_lists(one):
 @case
 def phone_that_vanishes_ends_the_call_on_both_sides(one):
     """No BYE, no RTP: the media time-out must notice."""
-    gateway = Gateway(one, media={"timeout_ms": 3000}).start()
+    gateway = Gateway(one, media={"timeout": 3}).start()
     client = answering_client(one, gateway)
     phone = RawPhone(gateway, "alice")
     call = phone.invite(client.fingerprint.replace(":", ""))

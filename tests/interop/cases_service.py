@@ -5,9 +5,10 @@ import sqlite3
 import time
 
 from gateway import Gateway, Relay, answering_client
-from harness import LOOPBACK, Client, Phone, Program, expect, free_port, wait_until
+from harness import LOOPBACK, Client, Phone, expect, free_port, wait_until
 from rawsip import RawPhone
 from registry import case
+from stun import stun_server
 
 PUBLIC_PHONE = "203.0.113.77"
 
@@ -69,7 +70,7 @@ def restart_keeps_registrations_and_call_records(one):
     gateway.ended_call()
     gateway.stop()
     gateway.start()
-    ring = caller.invite("201")
+    ring = caller.invite("1002")
     invite = phone.receive("INVITE after the restart", 10, lambda m: m.method == "INVITE" and not m.is_response)
     phone.reply(invite, 486, "Busy Here")
     expect(ring.final().status == 486, "the busy answer was lost")
@@ -94,7 +95,7 @@ def killed_gateway_keeps_registrations(one):
     gateway.program.kill()
     gateway.start()
     caller = RawPhone(gateway, "alice")
-    ring = caller.invite("201")
+    ring = caller.invite("1002")
     invite = phone.receive("INVITE after the crash", 10, lambda m: m.method == "INVITE" and not m.is_response)
     phone.reply(invite, 603, "Decline")
     expect(ring.final().status == 603, "the answer was lost")
@@ -117,14 +118,6 @@ def two_gateways_share_a_relay_and_call_each_other(one):
     caller.wait("CALL_CLOSED")
 
 
-def stun_server(one, says):
-    """A STUN responder that tells each caller one fixed address."""
-    port = free_port()
-    Program(one, f"stun-{says.replace(':', '-')}", [one.bins / "stun_responder", "--listen", f"{LOOPBACK}:{port}",
-                                                    "--say", says])
-    return f"{LOOPBACK}:{port}"
-
-
 def offer_seen_by_client(one, accept="trusted", users=("alice", "bob"), **settings):
     """A call from alice to a client; the client's incoming and setup events."""
     gateway = Gateway(one, users=users, **settings).start()
@@ -144,14 +137,14 @@ def offer_seen_by_client(one, accept="trusted", users=("alice", "bob"), **settin
 def stun_answer_is_the_address_the_callee_learns(one):
     """Reflect through a relay on loopback says nothing about a NAT, so STUN's public answer is advertised."""
     says = f"{PUBLIC_PHONE}:40001"
-    _, _, setup = offer_seen_by_client(one, media={"stun": [stun_server(one, says)]})
+    _, _, setup = offer_seen_by_client(one, relay_settings={"stun": [stun_server(says)]})
     expect(setup["peer_direct_addr"] == says, f"the callee learned {setup['peer_direct_addr']}")
 
 
 @case
 def two_public_mappings_mean_symmetric_and_no_address(one):
-    servers = [stun_server(one, f"{PUBLIC_PHONE}:40001"), stun_server(one, f"{PUBLIC_PHONE}:40002")]
-    _, _, setup = offer_seen_by_client(one, media={"stun": servers})
+    servers = [stun_server(f"{PUBLIC_PHONE}:40001"), stun_server(f"{PUBLIC_PHONE}:40002")]
+    _, _, setup = offer_seen_by_client(one, relay_settings={"stun": servers})
     expect(setup["peer_direct_addr"] is None, f"behind a symmetric NAT the callee learned {setup['peer_direct_addr']}")
 
 
@@ -166,7 +159,7 @@ def trusted_user_reveals_its_address_and_generic_hides_it(one):
     says = f"{PUBLIC_PHONE}:40001"
     for privacy, wanted in (("trusted", says), ("generic", None)):
         gateway = Gateway(one, users=[{"name": "alice", "privacy": privacy}], name=f"gateway-{privacy}",
-                          media={"stun": [stun_server(one, says)]}).start()
+                          relay_settings={"stun": [stun_server(says)]}).start()
         phone = Phone(one, f"phone-{privacy}").register(gateway, "alice")
         client = Client(one, f"caller-{privacy}", ["--tone", "440", "call", gateway.fingerprint("alice")],
                         relay=gateway.relay)
@@ -181,7 +174,7 @@ def trusted_user_reveals_its_address_and_generic_hides_it(one):
 @case
 def check_config_reports_every_mistake_with_its_line(one):
     path = one.directory / "wrong.yaml"
-    path.write_text("sip:\n  listne: 127.0.0.1:5060\nmedia:\n  rtp_ports: 70000-80000\nusers:\n  - name: alice\n"
+    path.write_text("sip:\n  listne: 127.0.0.1:5060\nmedia:\n  ports_first: 70000\nusers:\n  - name: alice\n"
                     "    password: secret\n  - name: alice\n    password: other\nrelais:\n  embedded: maybe\n")
     log = one.run("check", [one.bins / "wzp-gateway", "--check-config", "--config", path], ok=(1, 2))
     for line, word in ((2, "listne"), (4, "70000"), (8, "alice"), (10, "relais")):

@@ -3,39 +3,44 @@ import json
 import pathlib
 import re
 import secrets
+import socket
 import subprocess
 
 from harness import LOOPBACK, Client, Failure, Program, expect, free_port, wait_until
 
 RTP_PORTS = 80
+# From the gateway's own directory: a Unix socket's path may not be long.
+CONTROL_SOCKET = "data/ctl.sock"
 
 
 class Gateway:
     """wzp-gateway on free ports. users: names, or dictionaries with more settings; directory: entries as in the config;
-    relay: None for the embedded one, "host:port" for another; further groups are merged into the configuration."""
+    relay: None for the embedded one, "host:port" for another; the other arguments are merged into groups of the
+    configuration."""
 
-    def __init__(self, case, users=("alice", "bob"), directory=(), relay=None, name="gateway", **settings):
+    def __init__(self, case, users=("alice", "bob"), directory=(), relay=None, name="gateway", rtp_ports=RTP_PORTS,
+                 relay_settings=None, **settings):
         self.case, self.name = case, name
         self.sip_port = free_port()
         self.relay_port = free_port() if relay is None else int(relay.rpartition(":")[2])
         self.relay = relay or f"{LOOPBACK}:{self.relay_port}"
         self.directory = case.directory / name
         self.directory.mkdir(exist_ok=True)
-        self.socket = self.directory / "ctl"
         self.users = [dict({"name": user} if isinstance(user, str) else user) for user in users]
         for number, user in enumerate(self.users):
             user.setdefault("password", secrets.token_hex(8))
-            user.setdefault("number", str(200 + number))
-        rtp = free_port(RTP_PORTS)
+            user.setdefault("number", str(1001 + number))
+        rtp = free_port(rtp_ports, kinds=(socket.SOCK_DGRAM,))
         self.config = {
+            "data_dir": "data",
             "sip": {"listen": f"{LOOPBACK}:{self.sip_port}"},
-            "media": {"rtp_ports": f"{rtp}-{rtp + RTP_PORTS - 1}", "allow_loopback": True},
+            "media": {"ports_first": rtp, "ports_last": rtp + rtp_ports - 1},
             "relay": {"listen": self.relay} if relay is None else {"embedded": False, "connect": relay},
             "users": self.users,
             "directory": list(directory),
-            "store": {"directory": str(self.directory / "data")},
+            "log": {"level": "debug"},
         }
-        for group, values in settings.items():
+        for group, values in dict(settings, relay=relay_settings or {}).items():
             self.config.setdefault(group, {}).update(values)
         self.program = None
         self.starts = 0
@@ -53,7 +58,7 @@ class Gateway:
         """Starts it and waits until it says it is healthy; with ready=False only until it answers at all."""
         self.starts += 1
         self.program = Program(self.case, f"{self.name}-{self.starts}",
-                               [self.case.bins / "wzp-gateway", "--config", self.write_config()])
+                               [self.case.bins / "wzp-gateway", "--config", self.write_config()], cwd=self.directory)
         wait_until(f"{self.name} to be ready", 15, lambda: self._answers(ready))
         return self
 
@@ -70,8 +75,8 @@ class Gateway:
 
     def ctl(self, *arguments):
         """What wzpctl prints for a command, parsed."""
-        done = subprocess.run([str(self.case.bins / "wzpctl"), "--socket", str(self.socket), "--json", *arguments],
-                              capture_output=True, text=True, timeout=10)
+        done = subprocess.run([str(self.case.bins / "wzpctl"), "--socket", CONTROL_SOCKET, "--json", *arguments],
+                              capture_output=True, text=True, timeout=10, cwd=self.directory)
         try:
             return json.loads(done.stdout)
         except ValueError:
