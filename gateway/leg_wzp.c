@@ -177,7 +177,7 @@ void gw_leg_wzp_event(struct gw_live *live, const struct gw_event *event)
 {
     switch (event->kind) {
     case GW_EV_CALL_ID:
-        (void)snprintf(live->wzp_call_id, sizeof live->wzp_call_id, "%s", event->text);
+        (void)snprintf(live->wzp_call_id, sizeof live->wzp_call_id, "%.*s", GW_CALL_ID_TEXT - 1, event->text);
         break;
     case GW_EV_RINGING:
         step(live, GW_CALL_WZP_RINGING, GW_CAUSE_NONE);
