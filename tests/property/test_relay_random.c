@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../support/relay_world.h"
+#include "tests/support/relay_world.h"
 
 #define SEEDS      60
 #define STEPS      600

@@ -1,4 +1,4 @@
-#include "relay_world.h"
+#include "tests/support/relay_world.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

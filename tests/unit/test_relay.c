@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../support/relay_world.h"
+#include "tests/support/relay_world.h"
 
 enum { ALICE, BOB, CAROL, DAVE };
 
