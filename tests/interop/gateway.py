@@ -20,7 +20,7 @@ class Gateway:
 
     def __init__(self, case, users=("alice", "bob"), directory=(), relay=None, name="gateway", rtp_ports=RTP_PORTS,
                  relay_settings=None, **settings):
-        self.case, self.name = case, name
+        self.case, self.name, self.address = case, name, LOOPBACK
         self.sip_port = free_port()
         self.relay_port = free_port() if relay is None else int(relay.rpartition(":")[2])
         self.relay = relay or f"{LOOPBACK}:{self.relay_port}"

@@ -254,8 +254,8 @@ class Phone:
 
     CODECS = {"PCMU": "PCMU/8000/1", "PCMA": "PCMA/8000/1", "opus": "opus/48000/2"}
 
-    def __init__(self, case, name, play=None):
-        self.case, self.name = case, name
+    def __init__(self, case, name, play=None, address=LOOPBACK):
+        self.case, self.name, self.address = case, name, address
         self.directory = case.directory / name
         (self.directory / "snd").mkdir(parents=True)
         self.play = play
@@ -270,12 +270,12 @@ class Phone:
 
     def _config(self, control):
         rtp = free_port(20)
-        lines = ["poll_method epoll", f"sip_listen {LOOPBACK}:{free_port(2)}", "call_local_timeout 120",
+        lines = ["poll_method epoll", f"sip_listen {self.address}:{free_port(2)}", "call_local_timeout 120",
                  "call_max_calls 20", "audio_player nil,nil",
                  f"audio_source {f'aufile,{self.play}' if self.play else 'ausine,440'}",
                  "audio_alert nil,nil", "ausrc_srate 48000", "auplay_srate 48000", "ausrc_channels 1",
                  "auplay_channels 1", "audio_buffer 20-160", f"rtp_ports {rtp}-{rtp + 19}", "jitter_buffer_delay 1-5",
-                 f"net_interface {LOOPBACK}", "module_path /usr/lib/baresip/modules"]
+                 f"net_interface {self.address}", "module_path /usr/lib/baresip/modules"]
         lines += [f"module {name}.so" for name in ("opus", "g711", "aufile", "ausine", "sndfile")]
         lines += ["module_tmp uuid.so", "module_tmp account.so", "module_app menu.so", "module_app ctrl_tcp.so",
                   f"ctrl_tcp_listen {LOOPBACK}:{control}", f"snd_path {self.directory}/snd", "opus_bitrate 28000",
@@ -328,14 +328,14 @@ class Phone:
         self.gateway, self.transport = gateway, transport
         suffix = "" if transport == "udp" else f";transport={transport}"
         password = gateway.password(user) if password is None else password
-        self.command("uanew", f"<sip:{user}@{LOOPBACK}:{gateway.sip_port}{suffix}>;auth_user={user};auth_pass={password}"
+        self.command("uanew", f"<sip:{user}@{gateway.address}:{gateway.sip_port}{suffix}>;auth_user={user};auth_pass={password}"
                               f";regint={regint};answermode={answer}"
                               f";audio_codecs={','.join(self.CODECS[codec] for codec in codecs)}")
 
     def dial(self, number):
         suffix = "" if self.transport == "udp" else f";transport={self.transport}"
         self.dialled_at_s = time.monotonic()
-        self.command("dial", f"sip:{number}@{LOOPBACK}:{self.gateway.sip_port}{suffix}")
+        self.command("dial", f"sip:{number}@{self.gateway.address}:{self.gateway.sip_port}{suffix}")
 
     def call(self, number, seconds=12):
         """Dials and waits until the call is up; the set-up time in ms."""

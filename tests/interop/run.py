@@ -8,6 +8,7 @@ import argparse
 import concurrent.futures
 import importlib
 import pathlib
+import signal
 import sys
 import time
 import traceback
@@ -57,11 +58,15 @@ def main():
         return 0 if args.list else 1
     together = [entry for entry in chosen if not entry.alone]
     results = []
-    with concurrent.futures.ThreadPoolExecutor(args.at_once) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
+    try:
         results += pool.map(lambda entry: run_case(entry, args), together)
+    finally:
+        pool.shutdown(cancel_futures=True)
     results += [run_case(entry, args) for entry in chosen if entry.alone]
     return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     sys.exit(main())
