@@ -1,5 +1,5 @@
-/* Arbitrary bytes as one QUIC stream, cut into pieces. Input: one byte of seed for the cuts, then the stream. However
- * it is cut, the reader must come to the verdict and the body that it comes to in one piece. */
+/* Arbitrary bytes as one QUIC stream, cut into pieces. Input: one byte of seed for the cuts, then the stream.
+ * However it is cut, the reader must come to the verdict and the body that it comes to in one piece. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* Arbitrary text into the signal decoder. What decodes must encode again (unknown kinds excepted) into a text that
- * decodes to the same values and encodes to the same bytes. */
+/* Arbitrary text into the signal decoder. What decodes must encode again (unknown kinds excepted) into a text
+ * that decodes to the same values and encodes to the same bytes. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-/* The driver of a fuzz target when libFuzzer is not linked: runs the target once over every file of the directories
- * given as arguments and prints "N inputs". A missing or empty directory is a failure, so that a corpus cannot get
- * lost unnoticed. */
+/* The driver of a fuzz target when libFuzzer is not linked: runs the target once over every file of the
+ * directories given as arguments and prints "N inputs". A missing or empty directory is a failure, so that a
+ * corpus cannot get lost unnoticed. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define REPLAY_PATH_MAX 4096
+#define REPLAY_PATH_MAX  4096
 #define REPLAY_INPUT_MAX (16u << 20)
 
 /** 1: replayed; 0: not a regular file; -1: could not be read (said on stderr). */

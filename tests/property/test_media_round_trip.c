@@ -15,12 +15,12 @@
 static uint64_t first_seed = 1;
 static uint64_t seeds = 20000;
 
-#define CHECK(seed, cond)                                               \
-    do {                                                                \
-        if (!(cond)) {                                                  \
-            printf("seed %llu: %s\n", (unsigned long long)(seed), #cond); \
-            fail();                                                     \
-        }                                                               \
+#define CHECK(seed, cond)                                                                                    \
+    do {                                                                                                     \
+        if (!(cond)) {                                                                                       \
+            printf("seed %llu: %s\n", (unsigned long long)(seed), #cond);                                    \
+            fail();                                                                                          \
+        }                                                                                                    \
     } while (0)
 
 static uint64_t rng_of(uint64_t seed)
@@ -105,7 +105,8 @@ static void messages_survive_being_cut_anywhere(void **state)
             pos += piece;
             CHECK(seed, wzp_frame_feed(&in, wz_bytes(wire + pos - piece, piece)) == (pos >= total));
         }
-        CHECK(seed, wz_bytes_equal(wz_bytes(in.body, in.body_len), wz_bytes(wire + WZP_FRAME_PREFIX_BYTES, len)));
+        CHECK(seed,
+              wz_bytes_equal(wz_bytes(in.body, in.body_len), wz_bytes(wire + WZP_FRAME_PREFIX_BYTES, len)));
         wzp_frame_done(&in);
         free(wire);
     }

@@ -1,6 +1,7 @@
-/* Random signals of every kind, built from the field tables: decode(encode(x)) == x, and the text is a fixed point.
- * Also what a relay does: a message with its fields shuffled and unknown ones among them decodes to the same values
- * and keeps the unknown ones. On failure the seed is printed; rerun with: test_signal_round_trip SEED */
+/* Random signals of every kind, built from the field tables: decode(encode(x)) == x, and the text is a fixed
+ * point. Also what a relay does: a message with its fields shuffled and unknown ones among them decodes to
+ * the same values and keeps the unknown ones. On failure the seed is printed; rerun with:
+ * test_signal_round_trip SEED */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -20,12 +21,12 @@ struct world {
     uint64_t seed, rng;
 };
 
-#define CHECK(w, cond)                                                       \
-    do {                                                                     \
-        if (!(cond)) {                                                       \
-            printf("seed %llu: %s\n", (unsigned long long)(w)->seed, #cond); \
-            fail();                                                          \
-        }                                                                    \
+#define CHECK(w, cond)                                                                                       \
+    do {                                                                                                     \
+        if (!(cond)) {                                                                                       \
+            printf("seed %llu: %s\n", (unsigned long long)(w)->seed, #cond);                                 \
+            fail();                                                                                          \
+        }                                                                                                    \
     } while (0)
 
 static uint32_t next(struct world *w)
@@ -50,8 +51,21 @@ static void random_bytes(struct world *w, uint8_t *out, size_t len)
 /** Up to 30 characters, the awkward ones included. */
 static char *random_text(struct world *w)
 {
-    static const char *const pieces[] = { "a", "0", ":", "\"", "\\", "/", "\n", "\x01", "\x1f", "\x7f", " ",
-                                          "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xef\xbf\xbf" };
+    static const char *const pieces[] = { "a",
+                                          "0",
+                                          ":",
+                                          "\"",
+                                          "\\",
+                                          "/",
+                                          "\n",
+                                          "\x01",
+                                          "\x1f",
+                                          "\x7f",
+                                          " ",
+                                          "\xc3\xa9",
+                                          "\xe2\x82\xac",
+                                          "\xf0\x9f\x98\x80",
+                                          "\xef\xbf\xbf" };
     size_t count = below(w, 31);
     char *text = calloc(1, 4 * count + 1);
     CHECK(w, text);
@@ -144,7 +158,8 @@ static void random_row(struct world *w, const struct wzp_field *row, void *objec
             (enum wzp_hangup_reason)below(w, WZP_HANGUP_ERROR + 1);
         break;
     case WZP_FIELD_MODE:
-        *WZP_MEMBER(object, row->offset, enum wzp_accept_mode) = (enum wzp_accept_mode)below(w, WZP_ACCEPT_GENERIC + 1);
+        *WZP_MEMBER(object, row->offset, enum wzp_accept_mode) =
+            (enum wzp_accept_mode)below(w, WZP_ACCEPT_GENERIC + 1);
         break;
     case WZP_FIELD_IDENTITY:
         random_key(w, keys->identity_pub, &keys->has_identity);

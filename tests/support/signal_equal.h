@@ -23,8 +23,8 @@ static inline bool signal_texts_equal(char *const *a, size_t a_count, char *cons
     return equal;
 }
 
-static inline bool signal_objects_equal(struct wzp_fields fields, const void *a, size_t a_count, const void *b,
-                                        size_t b_count, size_t size)
+static inline bool signal_objects_equal(struct wzp_fields fields, const void *a, size_t a_count,
+                                        const void *b, size_t b_count, size_t size)
 {
     bool equal = a_count == b_count;
     for (size_t i = 0; equal && i < a_count; i++)
@@ -38,7 +38,7 @@ static inline bool signal_key_equal(bool a_has, const uint8_t *a, bool b_has, co
 }
 
 #define SIGNAL_AT(object, where, type) (*WZP_CONST_MEMBER(object, where, type))
-#define SIGNAL_SAME(type) (SIGNAL_AT(a, row->offset, type) == SIGNAL_AT(b, row->offset, type))
+#define SIGNAL_SAME(type)              (SIGNAL_AT(a, row->offset, type) == SIGNAL_AT(b, row->offset, type))
 
 static inline bool signal_row_equal(const struct wzp_field *row, const void *a, const void *b)
 {
@@ -67,20 +67,24 @@ static inline bool signal_row_equal(const struct wzp_field *row, const void *a, 
     case WZP_FIELD_MODE:
         return SIGNAL_SAME(enum wzp_accept_mode);
     case WZP_FIELD_IDENTITY:
-        return signal_key_equal(keys_a->has_identity, keys_a->identity_pub, keys_b->has_identity, keys_b->identity_pub);
+        return signal_key_equal(keys_a->has_identity, keys_a->identity_pub, keys_b->has_identity,
+                                keys_b->identity_pub);
     case WZP_FIELD_EPHEMERAL:
         return signal_key_equal(keys_a->has_ephemeral, keys_a->ephemeral_pub, keys_b->has_ephemeral,
                                 keys_b->ephemeral_pub);
     case WZP_FIELD_SIGNATURE:
-        return keys_a->signature_odd == keys_b->signature_odd && keys_a->signature_len == keys_b->signature_len &&
+        return keys_a->signature_odd == keys_b->signature_odd &&
+               keys_a->signature_len == keys_b->signature_len &&
                memcmp(keys_a->signature, keys_b->signature, keys_a->signature_len) == 0;
     case WZP_FIELD_PROFILE:
-        if (row->need == WZP_NEED_ELIDABLE && SIGNAL_AT(a, row->extra, bool) != SIGNAL_AT(b, row->extra, bool))
+        if (row->need == WZP_NEED_ELIDABLE &&
+            SIGNAL_AT(a, row->extra, bool) != SIGNAL_AT(b, row->extra, bool))
             return false;
         return signal_fields_equal(wzp_profile_fields, WZP_CONST_MEMBER(a, row->offset, struct wzp_profile),
                                    WZP_CONST_MEMBER(b, row->offset, struct wzp_profile));
     case WZP_FIELD_REPORT:
-        return signal_fields_equal(wzp_report_fields, WZP_CONST_MEMBER(a, row->offset, struct wzp_quality_report),
+        return signal_fields_equal(wzp_report_fields,
+                                   WZP_CONST_MEMBER(a, row->offset, struct wzp_quality_report),
                                    WZP_CONST_MEMBER(b, row->offset, struct wzp_quality_report));
     case WZP_FIELD_PROFILES:
         return signal_objects_equal(wzp_profile_fields, WZP_CONST_MEMBER(a, row->offset, struct wzp_profile),
@@ -90,10 +94,10 @@ static inline bool signal_row_equal(const struct wzp_field *row, const void *a, 
     case WZP_FIELD_ADDRS:
         return signal_texts_equal(addrs_a->text, addrs_a->count, addrs_b->text, addrs_b->count);
     case WZP_FIELD_PARTICIPANTS:
-        return signal_objects_equal(wzp_participant_fields, SIGNAL_AT(a, row->offset, struct wzp_participant *),
-                                    SIGNAL_AT(a, row->extra, size_t),
-                                    SIGNAL_AT(b, row->offset, struct wzp_participant *),
-                                    SIGNAL_AT(b, row->extra, size_t), sizeof(struct wzp_participant));
+        return signal_objects_equal(
+            wzp_participant_fields, SIGNAL_AT(a, row->offset, struct wzp_participant *),
+            SIGNAL_AT(a, row->extra, size_t), SIGNAL_AT(b, row->offset, struct wzp_participant *),
+            SIGNAL_AT(b, row->extra, size_t), sizeof(struct wzp_participant));
     case WZP_FIELD_TEXTS:
         return signal_texts_equal(SIGNAL_AT(a, row->offset, char **), SIGNAL_AT(a, row->extra, size_t),
                                   SIGNAL_AT(b, row->offset, char **), SIGNAL_AT(b, row->extra, size_t));

@@ -50,9 +50,24 @@ static void an_answer_that_says_nothing_about_the_nat_is_not_advertised(void **s
 {
     (void)state;
     static const char *const answers[] = {
-        NULL,          "",          "nonsense",    "203.0.113.5",     "203.0.113.5:0",  "127.0.0.1:5",     "10.0.0.1:5",
-        "100.64.0.1:5", "169.254.1.1:5", "0.0.0.0:5", "192.168.1.1:5", "172.31.0.1:5", "[::1]:5",
-        "[fd00::1]:5", "[fe80::1]:5", "::1:4433",  "relay.example:5", "203.0.113.5:70000",
+        NULL,
+        "",
+        "nonsense",
+        "203.0.113.5",
+        "203.0.113.5:0",
+        "127.0.0.1:5",
+        "10.0.0.1:5",
+        "100.64.0.1:5",
+        "169.254.1.1:5",
+        "0.0.0.0:5",
+        "192.168.1.1:5",
+        "172.31.0.1:5",
+        "[::1]:5",
+        "[fd00::1]:5",
+        "[fe80::1]:5",
+        "::1:4433",
+        "relay.example:5",
+        "203.0.113.5:70000",
     };
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         struct wzp_address_facts facts = { .reflect = answers[i] };
@@ -83,7 +98,8 @@ static void behind_a_private_relay_stun_answers(void **state)
 static void behind_a_private_relay_the_configured_address_goes_before_stun(void **state)
 {
     (void)state;
-    struct wzp_address_facts facts = { .reflect = "127.0.0.1:40001", .public_address = addr("198.51.100.7:5000") };
+    struct wzp_address_facts facts = { .reflect = "127.0.0.1:40001",
+                                       .public_address = addr("198.51.100.7:5000") };
     assert_string_equal(choose(&facts).reflexive, "198.51.100.7:5000");
     add_stun(&facts, "203.0.113.5:41000");
     assert_string_equal(choose(&facts).reflexive, "198.51.100.7:5000");
@@ -101,7 +117,8 @@ static void a_configured_address_that_is_not_public_does_not_count(void **state)
 static void two_public_mappings_are_a_symmetric_nat(void **state)
 {
     (void)state;
-    struct wzp_address_facts other_port = { .reflect = "203.0.113.5:40001" }, other_ip = other_port, two_stun = { 0 };
+    struct wzp_address_facts other_port = { .reflect = "203.0.113.5:40001" }, other_ip = other_port,
+                             two_stun = { 0 };
     add_stun(&other_port, "203.0.113.5:40002");
     add_stun(&other_ip, "203.0.113.6:40001");
     add_stun(&two_stun, "203.0.113.5:1");
@@ -140,7 +157,8 @@ static void mappings_of_different_families_never_contradict(void **state)
 static void a_configured_address_holds_behind_a_symmetric_nat(void **state)
 {
     (void)state;
-    struct wzp_address_facts facts = { .reflect = "203.0.113.5:40001", .public_address = addr("198.51.100.7:5000") };
+    struct wzp_address_facts facts = { .reflect = "203.0.113.5:40001",
+                                       .public_address = addr("198.51.100.7:5000") };
     add_stun(&facts, "203.0.113.5:40002");
     struct wzp_candidates got = choose(&facts);
     assert_true(got.symmetric);
@@ -163,8 +181,8 @@ static void host_addresses_are_filtered_and_kept_in_order(void **state)
     add_host(&facts, "192.168.1.10:5000");
     add_host(&facts, "[::ffff:10.0.0.1]:5000");
     add_host(&facts, "172.16.0.1:0");
-    static const char *const want[] = { "192.168.1.10:5000", "100.64.1.2:5000", "[2001:db8::1]:5001", "[fd00::1]:5001",
-                                        "10.0.0.1:5000" };
+    static const char *const want[] = { "192.168.1.10:5000", "100.64.1.2:5000", "[2001:db8::1]:5001",
+                                        "[fd00::1]:5001", "10.0.0.1:5000" };
     struct wzp_candidates got = choose(&facts);
     assert_int_equal(got.local_count, sizeof want / sizeof *want);
     for (size_t i = 0; i < got.local_count; i++)
@@ -184,7 +202,8 @@ static void host_addresses_stay_at_home_unless_policy_shares_them(void **state)
 static void counts_beyond_the_arrays_are_cut(void **state)
 {
     (void)state;
-    struct wzp_address_facts facts = { .share_local = true, .host_count = WZP_CANDIDATES_MAX_HOST + 1,
+    struct wzp_address_facts facts = { .share_local = true,
+                                       .host_count = WZP_CANDIDATES_MAX_HOST + 1,
                                        .stun_count = WZP_CANDIDATES_MAX_STUN + 1 };
     for (size_t i = 0; i < WZP_CANDIDATES_MAX_HOST; i++) {
         char text[WZ_ADDR_TEXT_MAX];

@@ -126,7 +126,9 @@ static void a_low_order_key_is_refused(void **state)
 
 static struct wzp_signed_keys keys_of(const struct wzp_identity *id, const struct wzp_handshake *hs)
 {
-    struct wzp_signed_keys keys = { .has_identity = true, .has_ephemeral = true, .signature_len = WZP_SIGNATURE_BYTES };
+    struct wzp_signed_keys keys = { .has_identity = true,
+                                    .has_ephemeral = true,
+                                    .signature_len = WZP_SIGNATURE_BYTES };
     memcpy(keys.identity_pub, id->ed25519_public, WZP_KEY_BYTES);
     memcpy(keys.ephemeral_pub, hs->ephemeral_public, WZP_KEY_BYTES);
     return keys;
@@ -137,7 +139,8 @@ static void a_direct_answer_is_bound_to_caller_and_call(void **state)
     (void)state;
     struct parties p = parties_new();
     struct wzp_signed_keys keys = keys_of(&p.client, &p.at_client);
-    assert_int_equal(wzp_sign_direct_answer(&p.client, keys.ephemeral_pub, p.relay.fingerprint, "c1", keys.signature), 0);
+    assert_int_equal(
+        wzp_sign_direct_answer(&p.client, keys.ephemeral_pub, p.relay.fingerprint, "c1", keys.signature), 0);
     assert_int_equal(wzp_check_direct(&keys, p.relay.fingerprint, "c1"), 0);
     assert_int_equal(wzp_check_direct(&keys, p.relay.fingerprint, "c2"), -EBADMSG);
     assert_int_equal(wzp_check_direct(&keys, p.client.fingerprint, "c1"), -EBADMSG);
@@ -153,7 +156,8 @@ static void texts_too_long_to_sign_are_refused_not_cut(void **state)
     struct wzp_signed_keys keys = keys_of(&p.client, &p.at_client);
     memset(call_id, 'c', sizeof call_id - 1);
     call_id[sizeof call_id - 1] = '\0';
-    assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature), -EINVAL);
+    assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature),
+                     -EINVAL);
     assert_int_equal(wzp_check_direct(&keys, "", call_id), -EBADMSG);
     call_id[sizeof call_id - 2] = '\0';
     assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature), 0);

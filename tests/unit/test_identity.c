@@ -23,8 +23,9 @@ static void seed_text_takes_surrounding_blanks_and_either_case(void **state)
 static void other_seed_texts_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", " ", HEX31, HEX31 "1", HEX31 "1f0", HEX31 "1g", HEX31 " 1f", HEX31 "1f 0",
-                                       "0x" HEX31 };
+    static const char *const bad[] = {
+        "", " ", HEX31, (HEX31 "1"), (HEX31 "1f0"), (HEX31 "1g"), (HEX31 " 1f"), (HEX31 "1f 0"), ("0x" HEX31),
+    };
     uint8_t seed[WZP_SEED_BYTES] = { 42 };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(wzp_seed_parse(bad[i], seed), -EBADMSG);
@@ -51,8 +52,12 @@ static void fingerprints_normalise_whatever_stands_between(void **state)
 static void what_is_no_fingerprint_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", ":", "687112110e91ecb309f66f51d257cca", "687112110e91ecb309f66f51d257ccaaf",
-                                       "687112110e91ecb309f66f51d257ccag", "687112110e91ecb309f66f51d257cca/" };
+    static const char *const bad[] = { "",
+                                       ":",
+                                       "687112110e91ecb309f66f51d257cca",
+                                       "687112110e91ecb309f66f51d257ccaaf",
+                                       "687112110e91ecb309f66f51d257ccag",
+                                       "687112110e91ecb309f66f51d257cca/" };
     char text[WZP_FINGERPRINT_TEXT] = "kept";
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(wzp_fingerprint_normalise(bad[i], text), -EBADMSG);
@@ -65,19 +70,22 @@ static void hkdf_follows_rfc_5869(void **state)
     (void)state;
     static const uint8_t salt[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
     static const uint8_t info[] = { 0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9 };
-    static const uint8_t want1[] = { 0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a, 0x90, 0x43, 0x4f, 0x64, 0xd0, 0x36,
-                                     0x2f, 0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a, 0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56,
-                                     0xec, 0xc4, 0xc5, 0xbf, 0x34, 0x00, 0x72, 0x08, 0xd5, 0xb8, 0x87, 0x18, 0x58, 0x65 };
-    static const uint8_t want3[] = { 0x8d, 0xa4, 0xe7, 0x75, 0xa5, 0x63, 0xc1, 0x8f, 0x71, 0x5f, 0x80, 0x2a, 0x06, 0x3c,
-                                     0x5a, 0x31, 0xb8, 0xa1, 0x1f, 0x5c, 0x5e, 0xe1, 0x87, 0x9e, 0xc3, 0x45, 0x4e, 0x5f,
-                                     0x3c, 0x73, 0x8d, 0x2d, 0x9d, 0x20, 0x13, 0x95, 0xfa, 0xa4, 0xb6, 0x1a, 0x96, 0xc8 };
+    static const uint8_t want1[] = { 0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a, 0x90, 0x43, 0x4f,
+                                     0x64, 0xd0, 0x36, 0x2f, 0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a,
+                                     0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4, 0xc5, 0xbf, 0x34,
+                                     0x00, 0x72, 0x08, 0xd5, 0xb8, 0x87, 0x18, 0x58, 0x65 };
+    static const uint8_t want3[] = { 0x8d, 0xa4, 0xe7, 0x75, 0xa5, 0x63, 0xc1, 0x8f, 0x71, 0x5f, 0x80,
+                                     0x2a, 0x06, 0x3c, 0x5a, 0x31, 0xb8, 0xa1, 0x1f, 0x5c, 0x5e, 0xe1,
+                                     0x87, 0x9e, 0xc3, 0x45, 0x4e, 0x5f, 0x3c, 0x73, 0x8d, 0x2d, 0x9d,
+                                     0x20, 0x13, 0x95, 0xfa, 0xa4, 0xb6, 0x1a, 0x96, 0xc8 };
     uint8_t ikm[22], out[42];
     memset(ikm, 0x0b, sizeof ikm);
-    assert_int_equal(wzp_hkdf(wz_bytes(salt, sizeof salt), wz_bytes(ikm, sizeof ikm), wz_bytes(info, sizeof info), out,
-                              sizeof out),
+    assert_int_equal(wzp_hkdf(wz_bytes(salt, sizeof salt), wz_bytes(ikm, sizeof ikm),
+                              wz_bytes(info, sizeof info), out, sizeof out),
                      0);
     assert_memory_equal(out, want1, sizeof out);
-    assert_int_equal(wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(ikm, sizeof ikm), wz_bytes(NULL, 0), out, sizeof out), 0);
+    assert_int_equal(
+        wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(ikm, sizeof ikm), wz_bytes(NULL, 0), out, sizeof out), 0);
     assert_memory_equal(out, want3, sizeof out);
 }
 

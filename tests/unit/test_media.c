@@ -57,7 +57,8 @@ static void codecs_beyond_the_last_are_refused(void **state)
     size_t len;
     for (unsigned codec = 0; codec < 16; codec++) {
         make_header(data, (uint8_t)(codec << 2));
-        assert_int_equal(decode_length(data, sizeof data, &len), codec < WZP_CODEC_COUNT ? 0 : -EPROTONOSUPPORT);
+        assert_int_equal(decode_length(data, sizeof data, &len),
+                         codec < WZP_CODEC_COUNT ? 0 : -EPROTONOSUPPORT);
     }
 }
 
@@ -120,9 +121,10 @@ static void the_codec_table_says_what_the_specification_says(void **state)
         unsigned bitrate_bps, frame_ms;
         bool is_opus;
     } want[] = {
-        { "Opus24k", 24000, 20, true },      { "Opus16k", 16000, 20, true },  { "Opus6k", 6000, 40, true },
-        { "Codec2_3200", 3200, 20, false },  { "Codec2_1200", 1200, 40, false },
-        { "ComfortNoise", 0, 20, false },    { "Opus32k", 32000, 20, true },  { "Opus48k", 48000, 20, true },
+        { "Opus24k", 24000, 20, true },     { "Opus16k", 16000, 20, true },
+        { "Opus6k", 6000, 40, true },       { "Codec2_3200", 3200, 20, false },
+        { "Codec2_1200", 1200, 40, false }, { "ComfortNoise", 0, 20, false },
+        { "Opus32k", 32000, 20, true },     { "Opus48k", 48000, 20, true },
         { "Opus64k", 64000, 20, true },
     };
     assert_int_equal(sizeof want / sizeof *want, WZP_CODEC_COUNT);
@@ -153,7 +155,7 @@ static void a_codec_that_is_none_has_harmless_properties(void **state)
 static void fec_ratios_round_half_up_and_saturate(void **state)
 {
     (void)state;
-    assert_int_equal(wzp_fec_ratio_encode(1000), 64); /* 63.5 */
+    assert_int_equal(wzp_fec_ratio_encode(1000), 64);  /* 63.5 */
     assert_int_equal(wzp_fec_ratio_encode(1992), 126); /* 126.49 */
     assert_int_equal(wzp_fec_ratio_encode(1993), 127);
     assert_int_equal(wzp_fec_ratio_encode(2000), 127);

@@ -12,8 +12,10 @@
 static void legal_server_names_are_recognised(void **state)
 {
     (void)state;
-    static const char *const good[] = { "general", "Ops",     "_signal",    "call-18a5c2d3e4f50617", "a",  "a1",
-                                        "1a",      "1.2.3.a", "a-b_c.d--e", "a47b63f7d5b511ba5bc4089a74446906" };
+    static const char *const good[] = {
+        "general", "Ops",     "_signal",    "call-18a5c2d3e4f50617",           "a", "a1",
+        "1a",      "1.2.3.a", "a-b_c.d--e", "a47b63f7d5b511ba5bc4089a74446906"
+    };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (!wzp_room_name_is_sni(good[i]))
             fail_msg("%s", good[i]);
@@ -22,8 +24,9 @@ static void legal_server_names_are_recognised(void **state)
 static void illegal_server_names_are_recognised(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "",   "room 1", "1234", "a.1234", "1.2.3.4", "caf\xc3\xa9", "a..b", ".a",
-                                       "a.", "-a",     "a-",   "a.-b",   "a/b",     "a:b",         "a*" };
+    static const char *const bad[] = { "",     "room 1", "1234", "a.1234", "1.2.3.4", "caf\xc3\xa9",
+                                       "a..b", ".a",     "a.",   "-a",     "a-",      "a.-b",
+                                       "a/b",  "a:b",    "a*" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (wzp_room_name_is_sni(bad[i]))
             fail_msg("%s", bad[i]);

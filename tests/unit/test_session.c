@@ -98,8 +98,8 @@ static void the_clear_part_is_protected_too(void **state)
     struct ends ends = ends_new();
     struct packet packet = seal(&ends.alice, "ping");
     uint8_t text[64];
-    assert_int_equal(wzp_session_open(&ends.bob, packet.seq, wz_bytes_str("Header"), wz_bytes(packet.data, packet.len),
-                                      text, sizeof text),
+    assert_int_equal(wzp_session_open(&ends.bob, packet.seq, wz_bytes_str("Header"),
+                                      wz_bytes(packet.data, packet.len), text, sizeof text),
                      -EBADMSG);
     ends_done(&ends);
 }
@@ -110,12 +110,15 @@ static void sizes_are_checked_to_the_byte(void **state)
     struct ends ends = ends_new();
     uint8_t buf[4 + WZP_SESSION_TAG_BYTES], text[4];
     uint16_t seq;
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf - 1, &seq), -ENOSPC);
+    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf - 1, &seq),
+                     -ENOSPC);
     assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, 3, &seq), -ENOSPC);
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf, &seq), sizeof buf);
+    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf, &seq),
+                     sizeof buf);
     assert_int_equal(seq, 0); /* the failures did not use up a counter */
     assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, sizeof buf), text, 3), -ENOSPC);
-    assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, WZP_SESSION_TAG_BYTES - 1), text, 4), -EBADMSG);
+    assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, WZP_SESSION_TAG_BYTES - 1), text, 4),
+                     -EBADMSG);
     assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, sizeof buf), text, 4), 4);
     ends_done(&ends);
 }
@@ -139,8 +142,9 @@ static void a_key_seals_65536_packets_and_then_wants_another(void **state)
     packet = seal(&ends.alice, "last");
     assert_int_equal(packet.seq, 65535);
     assert_int_equal(open_packet(&ends.bob, &packet), 4);
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("x", 1), packet.data, sizeof packet.data, &packet.seq),
-                     -EKEYEXPIRED);
+    assert_int_equal(
+        wzp_session_seal(&ends.alice, aad, wz_bytes("x", 1), packet.data, sizeof packet.data, &packet.seq),
+        -EKEYEXPIRED);
     ends_done(&ends);
 }
 

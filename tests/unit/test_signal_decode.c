@@ -11,11 +11,11 @@
 #include "wzp/core/frame.h"
 #include "wzp/core/signal.h"
 
-#define GOOD "{\"codec\":\"Opus24k\",\"fec_ratio\":0.2,\"frame_duration_ms\":20,\"frames_per_block\":5}"
-#define ZEROS16 "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
-#define ONES16 "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"
-#define ZERO_KEY "[" ZEROS16 "," ZEROS16 "]"
-#define ONE_KEY "[" ONES16 "," ONES16 "]"
+#define GOOD          "{\"codec\":\"Opus24k\",\"fec_ratio\":0.2,\"frame_duration_ms\":20,\"frames_per_block\":5}"
+#define ZEROS16       "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
+#define ONES16        "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"
+#define ZERO_KEY      "[" ZEROS16 "," ZEROS16 "]"
+#define ONE_KEY       "[" ONES16 "," ONES16 "]"
 #define ONE_SIGNATURE "[" ONES16 "," ONES16 "," ONES16 "," ONES16 "]"
 
 static int decode(const char *json, struct wzp_signal *ret)
@@ -72,7 +72,8 @@ static char *repeat(const char *before, const char *item, size_t count, const ch
     return text.data;
 }
 
-static void expect_decoded_at_limit_only(const char *before, const char *item, size_t limit, const char *after)
+static void expect_decoded_at_limit_only(const char *before, const char *item, size_t limit,
+                                         const char *after)
 {
     struct wzp_signal sig;
     char *at = repeat(before, item, limit, after), *past = repeat(before, item, limit + 1, after);
@@ -99,7 +100,8 @@ static void unit_variants_are_strings_or_objects_with_null(void **state)
         for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
             struct wzp_signal sig;
             char json[64], *pos = strchr(shapes[k], '%');
-            (void)snprintf(json, sizeof json, "%.*s%s%s", (int)(pos - shapes[k]), shapes[k], units[i].name, pos + 2);
+            (void)snprintf(json, sizeof json, "%.*s%s%s", (int)(pos - shapes[k]), shapes[k], units[i].name,
+                           pos + 2);
             expect_decoded(json, &sig);
             assert_int_equal(sig.kind, units[i].kind);
             wzp_signal_done(&sig);
@@ -113,7 +115,8 @@ static void unit_variants_are_strings_or_objects_with_null(void **state)
 static void unknown_variants_are_named_not_refused(void **state)
 {
     (void)state;
-    static const char *const shapes[] = { "\"Teleport\"", "{\"Teleport\":null}", "{\"Teleport\":{\"where\":[1,2]}}" };
+    static const char *const shapes[] = { "\"Teleport\"", "{\"Teleport\":null}",
+                                          "{\"Teleport\":{\"where\":[1,2]}}" };
 
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct wzp_signal sig;
@@ -281,9 +284,10 @@ static void profiles_need_all_four_fields(void **state)
         (void)snprintf(json, sizeof json, "{\"QualityDirective\":{\"recommended_profile\":%s}}", bad[i]);
         expect_refused(json);
     }
-    expect_decoded("{\"QualityDirective\":{\"recommended_profile\":{\"codec\":\"Codec2_1200\",\"fec_ratio\":1,"
-                   "\"frame_duration_ms\":40,\"frames_per_block\":8}}}",
-                   &sig);
+    expect_decoded(
+        "{\"QualityDirective\":{\"recommended_profile\":{\"codec\":\"Codec2_1200\",\"fec_ratio\":1,"
+        "\"frame_duration_ms\":40,\"frames_per_block\":8}}}",
+        &sig);
     assert_int_equal(sig.quality_directive.recommended_profile.codec, WZP_CODEC_CODEC2_1200);
     assert_true(sig.quality_directive.recommended_profile.fec_ratio == 1.0f);
     assert_null(sig.quality_directive.reason);
@@ -295,7 +299,8 @@ static void optional_fields_take_missing_and_null_alike(void **state)
     (void)state;
     static const char *const answers[] = {
         "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\"}}",
-        "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"identity_pub\":null,\"ephemeral_pub\":null,"
+        "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"identity_pub\":null,"
+        "\"ephemeral_pub\":null,"
         "\"signature\":null,\"chosen_profile\":null,\"callee_reflexive_addr\":null,\"callee_local_addrs\":[],"
         "\"callee_build_version\":null}}",
     };
@@ -309,7 +314,8 @@ static void optional_fields_take_missing_and_null_alike(void **state)
         assert_int_equal(sig.answer.callee_local_addrs.count, 0);
         wzp_signal_done(&sig);
     }
-    expect_refused("{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"callee_local_addrs\":null}}");
+    expect_refused(
+        "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"callee_local_addrs\":null}}");
 }
 
 static void defaulted_fields_may_be_missing_but_not_null(void **state)
@@ -350,13 +356,19 @@ static void keys_are_exactly_32_numbers(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "[]", "[" ZEROS16 "]", "[" ZEROS16 "," ZEROS16 ",0]", "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,256]",
-        "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,-1]", "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,\"0\"]", "\"00\"",
+        "[]",
+        "[" ZEROS16 "]",
+        "[" ZEROS16 "," ZEROS16 ",0]",
+        "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,256]",
+        "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,-1]",
+        "[" ZEROS16 ",0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,\"0\"]",
+        "\"00\"",
     };
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char json[256];
-        (void)snprintf(json, sizeof json, "{\"RegisterPresence\":{\"identity_pub\":%s,\"signature\":[]}}", bad[i]);
+        (void)snprintf(json, sizeof json, "{\"RegisterPresence\":{\"identity_pub\":%s,\"signature\":[]}}",
+                       bad[i]);
         expect_refused(json);
     }
 }
@@ -369,14 +381,16 @@ static void zeros_mean_no_key_where_the_field_is_required(void **state)
     expect_decoded("{\"RegisterPresence\":{\"identity_pub\":" ZERO_KEY ",\"signature\":[]}}", &sig);
     assert_false(sig.register_presence.keys.has_identity);
     wzp_signal_done(&sig);
-    expect_decoded("{\"RegisterPresence\":{\"identity_pub\":" ONE_KEY ",\"signature\":" ONE_SIGNATURE "}}", &sig);
+    expect_decoded("{\"RegisterPresence\":{\"identity_pub\":" ONE_KEY ",\"signature\":" ONE_SIGNATURE "}}",
+                   &sig);
     assert_true(sig.register_presence.keys.has_identity);
     assert_int_equal(sig.register_presence.keys.identity_pub[31], 1);
     assert_int_equal(sig.register_presence.keys.signature_len, 64);
     assert_int_equal(sig.register_presence.keys.signature[63], 1);
     wzp_signal_done(&sig);
-    expect_decoded("{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"identity_pub\":" ZERO_KEY "}}",
-                   &sig);
+    expect_decoded(
+        "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\",\"identity_pub\":" ZERO_KEY "}}",
+        &sig);
     assert_true(sig.answer.keys.has_identity);
     wzp_signal_done(&sig);
 }
@@ -389,7 +403,8 @@ static void a_signature_of_another_length_is_marked_odd(void **state)
     char json[512];
 
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        (void)snprintf(json, sizeof json, "{\"RegisterPresence\":{\"identity_pub\":" ONE_KEY ",\"signature\":%s}}", odd[i]);
+        (void)snprintf(json, sizeof json,
+                       "{\"RegisterPresence\":{\"identity_pub\":" ONE_KEY ",\"signature\":%s}}", odd[i]);
         expect_decoded(json, &sig);
         assert_true(sig.register_presence.keys.signature_odd);
         assert_int_equal(sig.register_presence.keys.signature_len, 0);
@@ -404,9 +419,10 @@ static void field_order_does_not_matter_and_unknown_fields_are_ignored(void **st
     (void)state;
     struct wzp_signal sig;
 
-    expect_decoded("{\"CallSetup\":{\"new\":{\"a\":[null]},\"peer_local_addrs\":[\"10.0.0.1:5\",\"10.0.0.2:5\"],"
-                   "\"relay_addr\":\"192.0.2.1:4433\",\"room\":\"call-c\",\"call_id\":\"c\"}}",
-                   &sig);
+    expect_decoded(
+        "{\"CallSetup\":{\"new\":{\"a\":[null]},\"peer_local_addrs\":[\"10.0.0.1:5\",\"10.0.0.2:5\"],"
+        "\"relay_addr\":\"192.0.2.1:4433\",\"room\":\"call-c\",\"call_id\":\"c\"}}",
+        &sig);
     assert_string_equal(sig.setup.room, "call-c");
     assert_null(sig.setup.peer_direct_addr);
     assert_int_equal(sig.setup.peer_local_addrs.count, 2);
@@ -460,15 +476,18 @@ static void host_addresses_past_the_limit_are_left_out(void **state)
     (void)state;
     for (size_t count = WZP_SIGNAL_MAX_ADDRS - 1; count <= WZP_SIGNAL_MAX_ADDRS + 1; count++) {
         struct wzp_signal sig;
-        char *json = repeat("{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"a\",\"peer_local_addrs\":[",
-                            "\"10.0.0.1:5\"", count, "]}}");
+        char *json = repeat(
+            "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"a\",\"peer_local_addrs\":[",
+            "\"10.0.0.1:5\"", count, "]}}");
         expect_decoded(json, &sig);
-        assert_int_equal(sig.setup.peer_local_addrs.count, count < WZP_SIGNAL_MAX_ADDRS ? count : WZP_SIGNAL_MAX_ADDRS);
+        assert_int_equal(sig.setup.peer_local_addrs.count,
+                         count < WZP_SIGNAL_MAX_ADDRS ? count : WZP_SIGNAL_MAX_ADDRS);
         wzp_signal_done(&sig);
         free(json);
     }
-    char *json = repeat("{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"a\",\"peer_local_addrs\":[",
-                        "\"10.0.0.1:5\"", WZP_SIGNAL_MAX_ADDRS, ",5]}}");
+    char *json =
+        repeat("{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"a\",\"peer_local_addrs\":[",
+               "\"10.0.0.1:5\"", WZP_SIGNAL_MAX_ADDRS, ",5]}}");
     expect_refused(json);
     free(json);
 }
@@ -502,8 +521,10 @@ static void nesting_has_a_limit(void **state)
 static void the_number_of_values_has_a_limit(void **state)
 {
     (void)state;
-    /* Counted: the message, two objects, the comma before "x", its bracket, and the commas between the elements. */
-    expect_decoded_at_limit_only("{\"Ping\":{\"timestamp_ms\":1,\"x\":[", "0", WZP_SIGNAL_MAX_VALUES - 4, "]}}");
+    /* Counted: the message, two objects, the comma before "x", its bracket, and the commas between the
+     * elements. */
+    expect_decoded_at_limit_only("{\"Ping\":{\"timestamp_ms\":1,\"x\":[", "0", WZP_SIGNAL_MAX_VALUES - 4,
+                                 "]}}");
 }
 
 static void the_size_has_a_limit(void **state)

@@ -14,12 +14,12 @@
 #include "wzp/core/signal.h"
 #include "wzp/core/signal_json.h"
 
-#define GOOD "{\"codec\":\"Opus24k\",\"fec_ratio\":0.2,\"frame_duration_ms\":20,\"frames_per_block\":5}"
-#define K32 "[9,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,254,255]"
-#define Z32 "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"
-#define S16 "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"
+#define GOOD  "{\"codec\":\"Opus24k\",\"fec_ratio\":0.2,\"frame_duration_ms\":20,\"frames_per_block\":5}"
+#define K32   "[9,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,254,255]"
+#define Z32   "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"
+#define S16   "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"
 #define SIG64 "[" S16 "," S16 "," S16 "," S16 "]"
-#define FP "6871:1211:0e91:ecb3:09f6:6f51:d257:ccaa"
+#define FP    "6871:1211:0e91:ecb3:09f6:6f51:d257:ccaa"
 
 /** Every kind in the reference's spelling and field order; every optional field once present and once not. */
 static const struct {
@@ -27,23 +27,26 @@ static const struct {
     const char *json;
 } catalogue[] = {
     { WZP_SIG_AUTH_TOKEN, "{\"AuthToken\":{\"token\":\"eyJ...\"}}" },
-    { WZP_SIG_REGISTER_PRESENCE, "{\"RegisterPresence\":{\"identity_pub\":" K32 ",\"signature\":[],\"alias\":null}}" },
+    { WZP_SIG_REGISTER_PRESENCE,
+      "{\"RegisterPresence\":{\"identity_pub\":" K32 ",\"signature\":[],\"alias\":null}}" },
     { WZP_SIG_REGISTER_PRESENCE,
       "{\"RegisterPresence\":{\"identity_pub\":" Z32 ",\"signature\":" SIG64 ",\"alias\":\"Swift Wolf\"}}" },
-    { WZP_SIG_REGISTER_PRESENCE_ACK, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"9377a90\"}}" },
+    { WZP_SIG_REGISTER_PRESENCE_ACK,
+      "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"9377a90\"}}" },
     { WZP_SIG_REGISTER_PRESENCE_ACK, "{\"RegisterPresenceAck\":{\"success\":false,\"error\":\"full\"}}" },
     { WZP_SIG_PING, "{\"Ping\":{\"timestamp_ms\":1744300000000}}" },
     { WZP_SIG_PONG, "{\"Pong\":{\"timestamp_ms\":9223372036854775807}}" },
     { WZP_SIG_REFLECT, "\"Reflect\"" },
     { WZP_SIG_REFLECT_RESPONSE, "{\"ReflectResponse\":{\"observed_addr\":\"192.0.2.17:4433\"}}" },
     { WZP_SIG_DIRECT_CALL_OFFER,
-      "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" FP "\",\"caller_alias\":null,\"target_fingerprint\":\"" FP
-      "\",\"call_id\":\"c\",\"identity_pub\":" K32 ",\"ephemeral_pub\":" Z32
-      ",\"signature\":[],\"supported_profiles\":[]}}" },
+      "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" FP
+      "\",\"caller_alias\":null,\"target_fingerprint\":\"" FP "\",\"call_id\":\"c\",\"identity_pub\":" K32
+      ",\"ephemeral_pub\":" Z32 ",\"signature\":[],\"supported_profiles\":[]}}" },
     { WZP_SIG_DIRECT_CALL_OFFER,
-      "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" FP "\",\"caller_alias\":\"A\",\"target_fingerprint\":\"" FP
-      "\",\"call_id\":\"c\",\"identity_pub\":" K32 ",\"ephemeral_pub\":" K32 ",\"signature\":" SIG64
-      ",\"supported_profiles\":[" GOOD "," GOOD "],\"caller_reflexive_addr\":\"203.0.113.5:40001\","
+      "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" FP
+      "\",\"caller_alias\":\"A\",\"target_fingerprint\":\"" FP "\",\"call_id\":\"c\",\"identity_pub\":" K32
+      ",\"ephemeral_pub\":" K32 ",\"signature\":" SIG64 ",\"supported_profiles\":[" GOOD "," GOOD
+      "],\"caller_reflexive_addr\":\"203.0.113.5:40001\","
       "\"caller_local_addrs\":[\"192.168.1.10:40001\",\"[fd00::1]:5\"],\"caller_build_version\":\"9377a90\","
       "\"dialled_number\":\"+4930123\"}}" },
     { WZP_SIG_DIRECT_CALL_ANSWER, "{\"DirectCallAnswer\":{\"call_id\":\"c\",\"accept_mode\":\"Reject\"}}" },
@@ -56,13 +59,15 @@ static const struct {
       ",\"callee_reflexive_addr\":\"198.51.100.9:40002\",\"callee_local_addrs\":[\"192.168.7.2:40002\"],"
       "\"callee_build_version\":\"9377a90\"}}" },
     { WZP_SIG_CALL_RINGING, "{\"CallRinging\":{\"call_id\":\"c\"}}" },
-    { WZP_SIG_CALL_SETUP, "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"call-c\",\"relay_addr\":\"198.51.100.1:4433\"}}" },
+    { WZP_SIG_CALL_SETUP,
+      "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"call-c\",\"relay_addr\":\"198.51.100.1:4433\"}}" },
     { WZP_SIG_CALL_SETUP,
       "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"call-c\",\"relay_addr\":\"198.51.100.1:4433\","
       "\"peer_direct_addr\":\"203.0.113.5:40001\",\"peer_local_addrs\":[\"192.168.1.10:40001\"]}}" },
     { WZP_SIG_MEDIA_PATH_REPORT,
       "{\"MediaPathReport\":{\"call_id\":\"c\",\"direct_ok\":true,\"race_winner\":\"Direct\"}}" },
-    { WZP_SIG_MEDIA_PATH_REPORT, "{\"MediaPathReport\":{\"call_id\":\"c\",\"direct_ok\":false,\"race_winner\":\"\"}}" },
+    { WZP_SIG_MEDIA_PATH_REPORT,
+      "{\"MediaPathReport\":{\"call_id\":\"c\",\"direct_ok\":false,\"race_winner\":\"\"}}" },
     { WZP_SIG_HANGUP, "{\"Hangup\":{\"reason\":\"Normal\"}}" },
     { WZP_SIG_HANGUP, "{\"Hangup\":{\"reason\":\"Busy\",\"call_id\":\"c\"}}" },
     { WZP_SIG_HANGUP, "{\"Hangup\":{\"reason\":\"Declined\"}}" },
@@ -72,9 +77,8 @@ static const struct {
       "{\"CallOffer\":{\"identity_pub\":" K32 ",\"ephemeral_pub\":" K32 ",\"signature\":" SIG64
       ",\"supported_profiles\":[{\"codec\":\"Codec2_1200\",\"fec_ratio\":1.0,\"frame_duration_ms\":40,"
       "\"frames_per_block\":8}],\"alias\":\"Swift Wolf\"}}" },
-    { WZP_SIG_CALL_ANSWER,
-      "{\"CallAnswer\":{\"identity_pub\":" K32 ",\"ephemeral_pub\":" K32 ",\"signature\":" SIG64
-      ",\"chosen_profile\":" GOOD "}}" },
+    { WZP_SIG_CALL_ANSWER, "{\"CallAnswer\":{\"identity_pub\":" K32 ",\"ephemeral_pub\":" K32
+                           ",\"signature\":" SIG64 ",\"chosen_profile\":" GOOD "}}" },
     { WZP_SIG_ROOM_UPDATE,
       "{\"RoomUpdate\":{\"count\":2,\"participants\":[{\"fingerprint\":\"" FP "\",\"alias\":\"Swift Wolf\","
       "\"relay_label\":null},{\"fingerprint\":\"" FP "\",\"alias\":null,\"relay_label\":\"Relay B\"}]}}" },
@@ -82,11 +86,11 @@ static const struct {
     { WZP_SIG_QUALITY_DIRECTIVE,
       "{\"QualityDirective\":{\"recommended_profile\":" GOOD ",\"reason\":\"weakest link: Degraded\"}}" },
     { WZP_SIG_QUALITY_DIRECTIVE, "{\"QualityDirective\":{\"recommended_profile\":" GOOD "}}" },
-    { WZP_SIG_QUALITY_UPDATE,
-      "{\"QualityUpdate\":{\"report\":{\"loss_pct\":12,\"rtt_4ms\":20,\"jitter_ms\":3,\"bitrate_cap_kbps\":200},"
-      "\"recommended_profile\":" GOOD "}}" },
-    { WZP_SIG_LOSS_RECOVERY_UPDATE,
-      "{\"LossRecoveryUpdate\":{\"dred_reconstructions\":3,\"classical_plc_invocations\":1,\"frames_decoded\":900}}" },
+    { WZP_SIG_QUALITY_UPDATE, "{\"QualityUpdate\":{\"report\":{\"loss_pct\":12,\"rtt_4ms\":20,\"jitter_ms\":"
+                              "3,\"bitrate_cap_kbps\":200},"
+                              "\"recommended_profile\":" GOOD "}}" },
+    { WZP_SIG_LOSS_RECOVERY_UPDATE, "{\"LossRecoveryUpdate\":{\"dred_reconstructions\":3,\"classical_plc_"
+                                    "invocations\":1,\"frames_decoded\":900}}" },
     { WZP_SIG_REKEY, "{\"Rekey\":{\"new_ephemeral_pub\":" K32 ",\"signature\":" SIG64 "}}" },
     { WZP_SIG_ICE_CANDIDATE, "{\"IceCandidate\":{\"candidate\":\"192.0.2.1:4433\"}}" },
     { WZP_SIG_HOLD, "\"Hold\"" },
@@ -100,19 +104,21 @@ static const struct {
       "{\"GlobalRoomActive\":{\"room\":\"general\",\"participants\":[{\"fingerprint\":\"" FP
       "\",\"alias\":null,\"relay_label\":null}]}}" },
     { WZP_SIG_GLOBAL_ROOM_INACTIVE, "{\"GlobalRoomInactive\":{\"room\":\"general\"}}" },
-    { WZP_SIG_FEDERATED_SIGNAL_FORWARD,
-      "{\"FederatedSignalForward\":{\"inner\":{\"CallRinging\":{\"call_id\":\"c\"}},\"origin_relay_fp\":\"0c:62\"}}" },
+    { WZP_SIG_FEDERATED_SIGNAL_FORWARD, "{\"FederatedSignalForward\":{\"inner\":{\"CallRinging\":{\"call_"
+                                        "id\":\"c\"}},\"origin_relay_fp\":\"0c:62\"}}" },
     { WZP_SIG_FEDERATED_SIGNAL_FORWARD,
       "{\"FederatedSignalForward\":{\"inner\":\"Reflect\",\"origin_relay_fp\":\"0c:62\"}}" },
     { WZP_SIG_PRESENCE_UPDATE,
       "{\"PresenceUpdate\":{\"fingerprints\":[\"" FP "\",\"x\"],\"relay_addr\":\"10.0.0.1:4433\"}}" },
-    { WZP_SIG_PRESENCE_UPDATE, "{\"PresenceUpdate\":{\"fingerprints\":[],\"relay_addr\":\"10.0.0.1:4433\"}}" },
+    { WZP_SIG_PRESENCE_UPDATE,
+      "{\"PresenceUpdate\":{\"fingerprints\":[],\"relay_addr\":\"10.0.0.1:4433\"}}" },
     { WZP_SIG_ROUTE_QUERY, "{\"RouteQuery\":{\"fingerprint\":\"" FP "\",\"ttl\":3}}" },
     { WZP_SIG_ROUTE_RESPONSE,
       "{\"RouteResponse\":{\"fingerprint\":\"" FP "\",\"found\":true,\"relay_chain\":[\"10.0.0.1:4433\"]}}" },
-    { WZP_SIG_SESSION_FORWARD,
-      "{\"SessionForward\":{\"session_id\":\"s1\",\"target_fingerprint\":\"" FP "\",\"source_relay\":\"r\"}}" },
-    { WZP_SIG_SESSION_FORWARD_ACK, "{\"SessionForwardAck\":{\"session_id\":\"s1\",\"room_name\":\"relay-s1\"}}" },
+    { WZP_SIG_SESSION_FORWARD, "{\"SessionForward\":{\"session_id\":\"s1\",\"target_fingerprint\":\"" FP
+                               "\",\"source_relay\":\"r\"}}" },
+    { WZP_SIG_SESSION_FORWARD_ACK,
+      "{\"SessionForwardAck\":{\"session_id\":\"s1\",\"room_name\":\"relay-s1\"}}" },
 };
 #define CATALOGUE_COUNT (sizeof catalogue / sizeof *catalogue)
 
@@ -189,8 +195,11 @@ static void unknown_fields_survive_behind_the_known_ones(void **state)
 {
     (void)state;
     struct wzp_signal sig;
-    decode("{\"CallRinging\":{\"x\":{\"b\":[1,2.5,null,true,\"\\u00e9\\n\"],\"a\":{}},\"call_id\":\"c\",\"y\":-7}}", &sig);
-    expect_encoded(&sig, "{\"CallRinging\":{\"call_id\":\"c\",\"x\":{\"b\":[1,2.5,null,true,\"\xc3\xa9\\n\"],\"a\":{}},\"y\":-7}}");
+    decode("{\"CallRinging\":{\"x\":{\"b\":[1,2.5,null,true,\"\\u00e9\\n\"],\"a\":{}},\"call_id\":\"c\","
+           "\"y\":-7}}",
+           &sig);
+    expect_encoded(&sig, "{\"CallRinging\":{\"call_id\":\"c\",\"x\":{\"b\":[1,2.5,null,true,\"\xc3\xa9\\n\"],"
+                         "\"a\":{}},\"y\":-7}}");
     wzp_signal_done(&sig);
 }
 
@@ -205,7 +214,9 @@ static void changed_and_cleared_fields_replace_those_of_the_origin(void **state)
     assert_int_equal(wzp_signal_set_text(&sig.setup.peer_direct_addr, NULL), 0);
     free(sig.setup.peer_local_addrs.text[0]);
     sig.setup.peer_local_addrs.count = 0;
-    expect_encoded(&sig, "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"192.0.2.1:4433\",\"new\":1}}");
+    expect_encoded(
+        &sig,
+        "{\"CallSetup\":{\"call_id\":\"c\",\"room\":\"r\",\"relay_addr\":\"192.0.2.1:4433\",\"new\":1}}");
     wzp_signal_done(&sig);
 }
 
@@ -213,16 +224,20 @@ static void unknown_fields_inside_lists_survive_while_the_length_stays(void **st
 {
     (void)state;
     struct wzp_signal sig;
-    decode("{\"RoomUpdate\":{\"count\":2,\"participants\":[{\"fingerprint\":\"a\",\"mic\":\"on\"},{\"fingerprint\":\"b\"}]}}",
+    decode("{\"RoomUpdate\":{\"count\":2,\"participants\":[{\"fingerprint\":\"a\",\"mic\":\"on\"},{"
+           "\"fingerprint\":\"b\"}]}}",
            &sig);
-    expect_encoded(&sig, "{\"RoomUpdate\":{\"count\":2,\"participants\":[{\"fingerprint\":\"a\",\"alias\":null,"
-                         "\"relay_label\":null,\"mic\":\"on\"},{\"fingerprint\":\"b\",\"alias\":null,\"relay_label\":null}]}}");
+    expect_encoded(&sig,
+                   "{\"RoomUpdate\":{\"count\":2,\"participants\":[{\"fingerprint\":\"a\",\"alias\":null,"
+                   "\"relay_label\":null,\"mic\":\"on\"},{\"fingerprint\":\"b\",\"alias\":null,\"relay_"
+                   "label\":null}]}}");
     /* Without the first participant its extra field must not move to the second. */
     free(sig.room_update.participant[0].fingerprint);
     sig.room_update.participant[0] = sig.room_update.participant[1];
     sig.room_update.participant_count = sig.room_update.count = 1;
-    expect_encoded(&sig, "{\"RoomUpdate\":{\"count\":1,\"participants\":[{\"fingerprint\":\"b\",\"alias\":null,"
-                         "\"relay_label\":null}]}}");
+    expect_encoded(&sig,
+                   "{\"RoomUpdate\":{\"count\":1,\"participants\":[{\"fingerprint\":\"b\",\"alias\":null,"
+                   "\"relay_label\":null}]}}");
     wzp_signal_done(&sig);
 }
 
@@ -241,7 +256,8 @@ static void text_is_escaped_as_the_reference_escapes_it(void **state)
     (void)state;
     struct wzp_signal sig = { .kind = WZP_SIG_CALL_RINGING }, again;
     sig.ringing.call_id = copy("\"\\/\b\f\n\r\t\x01\x1f\x7f \xc3\xa9 \xf0\x9f\x98\x80");
-    expect_encoded(&sig, "{\"CallRinging\":{\"call_id\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f \xc3\xa9 \xf0\x9f\x98\x80\"}}");
+    expect_encoded(&sig, "{\"CallRinging\":{\"call_id\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f "
+                         "\xc3\xa9 \xf0\x9f\x98\x80\"}}");
 
     char *json;
     size_t len;
@@ -257,9 +273,11 @@ static void what_a_reader_would_refuse_is_not_written(void **state)
 {
     (void)state;
     struct wzp_signal unknown = { .kind = WZP_SIG_UNKNOWN }, no_text = { .kind = WZP_SIG_CALL_RINGING };
-    struct wzp_signal not_utf8 = { .kind = WZP_SIG_CALL_RINGING }, no_inner = { .kind = WZP_SIG_FEDERATED_SIGNAL_FORWARD };
+    struct wzp_signal not_utf8 = { .kind = WZP_SIG_CALL_RINGING },
+                      no_inner = { .kind = WZP_SIG_FEDERATED_SIGNAL_FORWARD };
     struct wzp_signal codec = { .kind = WZP_SIG_QUALITY_DIRECTIVE }, reason = { .kind = WZP_SIG_HANGUP };
-    struct wzp_signal mode = { .kind = WZP_SIG_DIRECT_CALL_ANSWER }, profiles = { .kind = WZP_SIG_CALL_OFFER };
+    struct wzp_signal mode = { .kind = WZP_SIG_DIRECT_CALL_ANSWER },
+                      profiles = { .kind = WZP_SIG_CALL_OFFER };
 
     expect_encode_fails(&unknown, -EINVAL);
     expect_encode_fails(&no_text, -EINVAL);
@@ -295,8 +313,9 @@ static void fec_ratios_out_of_range_are_not_written(void **state)
         expect_encode_fails(&sig, -EINVAL);
     }
     sig.quality_directive.recommended_profile.fec_ratio = -0.0f;
-    expect_encoded(&sig, "{\"QualityDirective\":{\"recommended_profile\":{\"codec\":\"Opus24k\",\"fec_ratio\":0.0,"
-                         "\"frame_duration_ms\":0,\"frames_per_block\":0}}}");
+    expect_encoded(&sig,
+                   "{\"QualityDirective\":{\"recommended_profile\":{\"codec\":\"Opus24k\",\"fec_ratio\":0.0,"
+                   "\"frame_duration_ms\":0,\"frames_per_block\":0}}}");
 }
 
 static void a_text_over_its_limit_is_not_written(void **state)
@@ -382,9 +401,19 @@ static void the_first_error_of_a_writer_sticks(void **state)
 static void utf8_is_checked_strictly(void **state)
 {
     (void)state;
-    static const char *const good[] = { "", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-    static const char *const bad[] = { "\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                       "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82" };
+    static const char *const good[] = {
+        "", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"
+    };
+    static const char *const bad[] = { "\x80",
+                                       "\xc1\xbf",
+                                       "\xc3",
+                                       "\xc3(",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf8\x88\x80\x80\x80",
+                                       "\xe2\x82" };
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(wzp_utf8_is_valid(good[i], strlen(good[i])));

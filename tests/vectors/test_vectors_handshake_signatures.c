@@ -13,7 +13,8 @@ static struct wzp_identity identity_named(const char *name)
     bool found = false;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         if (strcmp(vector_text(vector, "name"), name) != 0)
             continue;
         vector_hex_into(vector, "seed", seed, sizeof seed);
@@ -45,7 +46,8 @@ static void raw_signatures_are_produced_and_verified(void **state)
     struct wzp_identity s0 = identity_named("S0_count");
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         struct wzp_identity id = identity_named(vector_text(vector, "signer"));
         vector_expect_hex(vector, "identity_pub", id.ed25519_public, WZP_KEY_BYTES);
         assert_int_equal(vector_hex(vector, "signed_bytes").len, vector_number(vector, "signed_len"));
@@ -67,7 +69,8 @@ static void the_client_offer_carries_the_vectors_signature(void **state)
 
     vector_hex_into(vector, "ephemeral_pub", hs.ephemeral_public, WZP_KEY_BYTES);
     assert_int_equal(wzp_handshake_offer(&hs, &id, NULL, &offer), 0);
-    vector_expect_hex(vector, "signature", offer.call_offer.keys.signature, offer.call_offer.keys.signature_len);
+    vector_expect_hex(vector, "signature", offer.call_offer.keys.signature,
+                      offer.call_offer.keys.signature_len);
     assert_int_equal(wzp_handshake_check_offer(&offer), 0);
     assert_int_equal(wzp_handshake_check_answer(&offer), -EBADMSG);
     offer.call_offer.keys.ephemeral_pub[0] ^= 1;
@@ -87,7 +90,8 @@ static void the_relay_answer_carries_the_vectors_signature(void **state)
 
     vector_hex_into(vector, "ephemeral_pub", hs.ephemeral_public, WZP_KEY_BYTES);
     assert_int_equal(wzp_handshake_answer(&hs, &id, &answer), 0);
-    vector_expect_hex(vector, "signature", answer.call_answer.keys.signature, answer.call_answer.keys.signature_len);
+    vector_expect_hex(vector, "signature", answer.call_answer.keys.signature,
+                      answer.call_answer.keys.signature_len);
     assert_int_equal(wzp_handshake_check_answer(&answer), 0);
     answer.call_answer.keys.signature[63] ^= 1;
     assert_int_equal(wzp_handshake_check_answer(&answer), -EBADMSG);
@@ -102,8 +106,10 @@ static void the_frames_of_the_catalogue_verify(void **state)
     json_t *frames = vector_list(root, "frames");
     struct wzp_signal offer, answer;
 
-    assert_int_equal(wzp_signal_decode(wz_bytes_str(vector_text(json_array_get(frames, 0), "json")), &offer), 0);
-    assert_int_equal(wzp_signal_decode(wz_bytes_str(vector_text(json_array_get(frames, 1), "json")), &answer), 0);
+    assert_int_equal(wzp_signal_decode(wz_bytes_str(vector_text(json_array_get(frames, 0), "json")), &offer),
+                     0);
+    assert_int_equal(wzp_signal_decode(wz_bytes_str(vector_text(json_array_get(frames, 1), "json")), &answer),
+                     0);
     assert_int_equal(wzp_handshake_check_offer(&offer), 0);
     assert_int_equal(wzp_handshake_check_answer(&answer), 0);
     wzp_signal_done(&offer);
@@ -118,7 +124,9 @@ static void registration_and_direct_offer_are_signed_as_documented(void **state)
     const json_t *call_offer = json_array_get(vector_list(root, "vectors"), 0);
     const json_t *direct = vector_member(root, "direct_call_offer_strict");
     struct wzp_identity id = identity_named("S0_count");
-    struct wzp_signed_keys keys = { .has_identity = true, .has_ephemeral = true, .signature_len = WZP_SIGNATURE_BYTES };
+    struct wzp_signed_keys keys = { .has_identity = true,
+                                    .has_ephemeral = true,
+                                    .signature_len = WZP_SIGNATURE_BYTES };
 
     memcpy(keys.identity_pub, id.ed25519_public, WZP_KEY_BYTES);
     assert_int_equal(wzp_sign_register(&id, keys.signature), 0);

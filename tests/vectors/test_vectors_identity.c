@@ -8,7 +8,8 @@ static void seeds_give_the_keys_and_fingerprints(void **state)
     json_t *root = vector_load("identity"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         struct wzp_identity id;
         uint8_t seed[WZP_SEED_BYTES];
         vector_hex_into(vector, "seed", seed, sizeof seed);
@@ -29,7 +30,8 @@ static void seed_text_goes_both_ways(void **state)
     json_t *root = vector_load("identity"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         uint8_t seed[WZP_SEED_BYTES];
         char text[65];
         assert_int_equal(wzp_seed_parse(vector_text(vector, "seed"), seed), 0);
@@ -46,7 +48,8 @@ static void raw_fingerprints_print_in_the_routing_form(void **state)
     json_t *root = vector_load("identity"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         char text[WZP_FINGERPRINT_TEXT];
         assert_int_equal(wzp_fingerprint_normalise(vector_text(vector, "fingerprint_raw"), text), 0);
         assert_string_equal(text, vector_text(vector, "fingerprint"));

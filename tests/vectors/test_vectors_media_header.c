@@ -48,7 +48,8 @@ static void headers_encode_to_the_vectors(void **state)
     json_t *root = vector_load("media_header"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "headers"), index, vector) {
+    json_array_foreach(vector_list(root, "headers"), index, vector)
+    {
         struct wzp_media_hdr hdr = header_of(vector);
         uint8_t buf[32];
         int len = wzp_media_encode(&hdr, wz_bytes(NULL, 0), buf, sizeof buf);
@@ -64,7 +65,8 @@ static void headers_decode_from_the_vectors(void **state)
     json_t *root = vector_load("media_header"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "headers"), index, vector) {
+    json_array_foreach(vector_list(root, "headers"), index, vector)
+    {
         struct wzp_media_hdr want = header_of(vector), got;
         struct vector_bytes bytes = vector_hex(vector, "hex");
         struct wz_bytes payload;
@@ -82,7 +84,8 @@ static void undefined_codecs_are_refused(void **state)
     json_t *root = vector_load("media_header"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "invalid"), index, vector) {
+    json_array_foreach(vector_list(root, "invalid"), index, vector)
+    {
         struct vector_bytes bytes = vector_hex(vector, "hex");
         struct wzp_media_hdr hdr;
         struct wz_bytes payload;
@@ -97,9 +100,11 @@ static void fec_ratios_encode_to_the_vectors(void **state)
     json_t *root = vector_load("media_header"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "fec_ratio"), index, vector) {
+    json_array_foreach(vector_list(root, "fec_ratio"), index, vector)
+    {
         double ratio = json_number_value(vector_member(vector, "ratio"));
-        assert_int_equal(wzp_fec_ratio_encode((unsigned)(ratio * 1000 + 0.5)), vector_number(vector, "encoded"));
+        assert_int_equal(wzp_fec_ratio_encode((unsigned)(ratio * 1000 + 0.5)),
+                         vector_number(vector, "encoded"));
     }
     json_decref(root);
 }
@@ -127,7 +132,8 @@ static void a_packet_with_a_quality_trailer_goes_both_ways(void **state)
     struct wzp_media_hdr hdr;
 
     expect_packet(&datagram, &want, &hdr);
-    const uint8_t report[] = { hdr.report.loss, hdr.report.rtt_4ms, hdr.report.jitter_ms, hdr.report.bitrate_cap_kbps };
+    const uint8_t report[] = { hdr.report.loss, hdr.report.rtt_4ms, hdr.report.jitter_ms,
+                               hdr.report.bitrate_cap_kbps };
     vector_expect_hex(vector, "quality_report", report, sizeof report);
     json_decref(root);
 }

@@ -11,7 +11,8 @@ static void the_certificate_is_the_reference_relays_byte_for_byte(void **state)
     json_t *root = vector_load("relay_tls"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         uint8_t seed[WZP_SEED_BYTES], *cert, *key;
         size_t cert_len, key_len;
         char fingerprint[96];
@@ -33,7 +34,8 @@ static void the_private_key_is_the_certificates(void **state)
     json_t *root = vector_load("relay_tls"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         uint8_t seed[WZP_SEED_BYTES], raw[WZP_KEY_BYTES], *cert_der, *key_der;
         size_t cert_len, key_len, raw_len = sizeof raw;
         vector_hex_into(vector, "seed", seed, sizeof seed);

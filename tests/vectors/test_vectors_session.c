@@ -55,7 +55,8 @@ static void both_sides_derive_the_vectors_session(void **state)
 static void expect_nonce(const json_t *vector, const uint8_t *id)
 {
     uint8_t nonce[WZP_SESSION_NONCE_BYTES];
-    wzp_session_nonce(id, vector_number(vector, "seq"), (enum wzp_session_side)vector_number(vector, "direction"), nonce);
+    wzp_session_nonce(id, vector_number(vector, "seq"),
+                      (enum wzp_session_side)vector_number(vector, "direction"), nonce);
     vector_expect_hex(vector, "nonce", nonce, sizeof nonce);
 }
 
@@ -68,8 +69,7 @@ static void nonces_are_laid_out_as_in_the_vectors(void **state)
     size_t index;
 
     vector_hex_into(root, "session_id", id, sizeof id);
-    json_array_foreach(vector_list(root, "nonces"), index, vector)
-        expect_nonce(vector, id);
+    json_array_foreach(vector_list(root, "nonces"), index, vector) expect_nonce(vector, id);
     vector_hex_into(unit, "session_id", id, sizeof id);
     expect_nonce(unit, id);
     json_decref(root);
@@ -105,16 +105,18 @@ static void the_initiator_seals_the_vectors_and_the_responder_opens_them(void **
     struct ends ends = ends_of(root);
     size_t index;
 
-    json_array_foreach(vector_list(root, "aead"), index, vector) {
+    json_array_foreach(vector_list(root, "aead"), index, vector)
+    {
         struct vector_bytes aad = vector_hex(vector, "aad"), plain = vector_hex(vector, "plaintext");
         uint8_t sealed[256], opened[256];
         uint16_t seq;
-        int len = wzp_session_seal(&ends.initiator, vector_view(&aad), vector_view(&plain), sealed, sizeof sealed, &seq);
+        int len = wzp_session_seal(&ends.initiator, vector_view(&aad), vector_view(&plain), sealed,
+                                   sizeof sealed, &seq);
         assert_int_equal(len, plain.len + WZP_SESSION_TAG_BYTES);
         assert_int_equal(seq, vector_number(vector, "seq"));
         vector_expect_hex(vector, "ciphertext", sealed, (size_t)len);
-        assert_int_equal(wzp_session_open(&ends.responder, seq, vector_view(&aad), wz_bytes(sealed, (size_t)len),
-                                          opened, sizeof opened),
+        assert_int_equal(wzp_session_open(&ends.responder, seq, vector_view(&aad),
+                                          wz_bytes(sealed, (size_t)len), opened, sizeof opened),
                          plain.len);
         assert_memory_equal(opened, plain.data, plain.len);
     }

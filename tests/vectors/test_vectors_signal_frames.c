@@ -23,7 +23,8 @@ static void frames_give_the_json_in_whatever_pieces_they_arrive(void **state)
     json_t *root = vector_load("signal_frames"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "frames"), index, vector) {
+    json_array_foreach(vector_list(root, "frames"), index, vector)
+    {
         struct vector_bytes frame = vector_hex(vector, "frame_hex");
         const char *json = vector_text(vector, "json");
         for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
@@ -58,7 +59,8 @@ static void decoding_and_encoding_reproduces_the_frames(void **state)
     json_t *root = vector_load("signal_frames"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "frames"), index, vector) {
+    json_array_foreach(vector_list(root, "frames"), index, vector)
+    {
         struct wzp_signal sig;
         assert_int_equal(wzp_signal_decode(wz_bytes_str(vector_text(vector, "json")), &sig), 0);
         assert_int_not_equal(sig.kind, WZP_SIG_UNKNOWN);
@@ -80,9 +82,9 @@ static const json_t *frame_of(const json_t *root, const char *start)
     const json_t *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "frames"), index, vector)
-        if (strncmp(vector_text(vector, "json"), start, strlen(start)) == 0)
-            return vector;
+    json_array_foreach(vector_list(root, "frames"), index,
+                       vector) if (strncmp(vector_text(vector, "json"), start, strlen(start)) ==
+                                   0) return vector;
     fail_msg("no frame starts with %s", start);
     return NULL;
 }
@@ -153,8 +155,8 @@ static void a_hand_made_federated_ringing_encodes_to_the_vector(void **state)
     assert_non_null(sig.federated.inner);
     sig.federated.inner->kind = WZP_SIG_CALL_RINGING;
     sig.federated.inner->ringing.call_id = copy("18a5c2d3e4f50617");
-    sig.federated.origin_relay_fp =
-        copy("0c:62:cf:b5:b9:e3:7c:77:ae:81:3d:9b:c3:5d:5c:ef:53:e1:2b:0a:bb:d8:e6:3b:4b:42:99:95:7d:6f:37:a9");
+    sig.federated.origin_relay_fp = copy(
+        "0c:62:cf:b5:b9:e3:7c:77:ae:81:3d:9b:c3:5d:5c:ef:53:e1:2b:0a:bb:d8:e6:3b:4b:42:99:95:7d:6f:37:a9");
     expect_frame(frame_of(root, "{\"FederatedSignalForward\""), &sig);
     wzp_signal_done(&sig);
     json_decref(root);

@@ -17,10 +17,12 @@ static void quality_reports_come_from_statistics_as_in_the_vectors(void **state)
     json_t *root = vector_load("quality_report"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "from_path_stats"), index, vector) {
+    json_array_foreach(vector_list(root, "from_path_stats"), index, vector)
+    {
         double loss_pct = json_number_value(vector_member(vector, "loss_pct"));
-        struct wzp_quality_report report = wzp_quality_from_stats(
-            (uint32_t)(loss_pct * 1000 + 0.5), vector_number(vector, "rtt_ms"), vector_number(vector, "jitter_ms"));
+        struct wzp_quality_report report =
+            wzp_quality_from_stats((uint32_t)(loss_pct * 1000 + 0.5), vector_number(vector, "rtt_ms"),
+                                   vector_number(vector, "jitter_ms"));
         expect_report(vector, "bytes", &report);
     }
     json_decref(root);
@@ -56,7 +58,8 @@ static void rooms_hash_to_the_vectors(void **state)
     json_t *root = vector_load("room_hash"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         const char *room = vector_text(vector, "room");
         char text[WZP_ROOM_HASH_TEXT];
         uint8_t tag[WZP_ROOM_FEDERATION_HASH_BYTES];
@@ -79,7 +82,8 @@ static void roles_follow_the_vectors_and_mirror(void **state)
     json_t *root = vector_load("p2p_role"), *vector;
     size_t index;
 
-    json_array_foreach(vector_list(root, "vectors"), index, vector) {
+    json_array_foreach(vector_list(root, "vectors"), index, vector)
+    {
         const char *own = vector_text(vector, "own"), *peer = vector_text(vector, "peer");
         enum wzp_role role = wzp_candidates_role(own, peer);
         assert_string_equal(wzp_role_name(role), vector_text(vector, "role"));

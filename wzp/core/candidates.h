@@ -24,8 +24,9 @@ struct wzp_address_facts {
 };
 
 struct wzp_candidates {
-    char reflexive[WZ_ADDR_TEXT_MAX]; /**< to advertise, and then our side of wzp_candidates_role(); empty: none */
-    bool symmetric;                   /**< two different public mappings were seen: no address would hold for a third party */
+    char reflexive[WZ_ADDR_TEXT_MAX]; /**< to advertise, and then our side of wzp_candidates_role(); empty:
+                                         none */
+    bool symmetric; /**< two different public mappings were seen: no address would hold for a third party */
     size_t local_count;
     char local[WZP_SIGNAL_MAX_ADDRS][WZ_ADDR_TEXT_MAX];
 };
@@ -33,11 +34,12 @@ struct wzp_candidates {
 /**
  * Choose what to advertise.
  *
- * Only public addresses with a port count as mappings. The first of these that exists is the reflexive address: the
- * Reflect answer, the configured public address, a STUN answer. Two different mappings of one family among Reflect and
- * STUN answers mean a symmetric NAT: none is advertised, unless a public address is configured (the operator says that
- * it is forwarded). An IPv4-mapped answer is advertised as plain IPv4, since peers skip the mapped form.
- * Local texts: private and carrier-grade IPv4, global and unique-local IPv6, without repeats, in the given order.
+ * Only public addresses with a port count as mappings. The first of these that exists is the reflexive
+ * address: the Reflect answer, the configured public address, a STUN answer. Two different mappings of one
+ * family among Reflect and STUN answers mean a symmetric NAT: none is advertised, unless a public address is
+ * configured (the operator says that it is forwarded). An IPv4-mapped answer is advertised as plain IPv4,
+ * since peers skip the mapped form. Local texts: private and carrier-grade IPv4, global and unique-local
+ * IPv6, without repeats, in the given order.
  *
  * @return 0, or -EINVAL (NULL argument). A Reflect answer that is no address counts as none.
  */

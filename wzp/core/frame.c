@@ -13,8 +13,7 @@ static size_t min_size(size_t a, size_t b)
 
 static int take_prefix(struct wzp_frame_in *frame, struct wz_reader *in)
 {
-    while (frame->prefix_len < WZP_FRAME_PREFIX_BYTES &&
-           wz_get_u8(in, &frame->prefix[frame->prefix_len]))
+    while (frame->prefix_len < WZP_FRAME_PREFIX_BYTES && wz_get_u8(in, &frame->prefix[frame->prefix_len]))
         frame->prefix_len++;
     if (frame->prefix_len < WZP_FRAME_PREFIX_BYTES)
         return 0;

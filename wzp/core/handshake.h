@@ -25,13 +25,15 @@ int wzp_handshake_init(struct wzp_handshake *hs, const struct wz_rng *rng);
 /** Wipe the secret. */
 void wzp_handshake_done(struct wzp_handshake *hs);
 
-/** Client: fill a CallOffer (own keys, signature over ephemeral || "call-offer", all profiles). alias may be NULL. */
+/** Client: fill a CallOffer (own keys, signature over ephemeral || "call-offer", all profiles). alias may be
+ * NULL. */
 int wzp_handshake_offer(const struct wzp_handshake *hs, const struct wzp_identity *id, const char *alias,
                         struct wzp_signal *ret);
 /** Relay: verify a CallOffer. 0 or -EBADMSG. */
 int wzp_handshake_check_offer(const struct wzp_signal *offer);
 /** Relay: fill the CallAnswer (signature over ephemeral || "call-answer", profile GOOD). */
-int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay, struct wzp_signal *ret);
+int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay,
+                         struct wzp_signal *ret);
 /** Client: verify a CallAnswer against its own key. 0 or -EBADMSG. */
 int wzp_handshake_check_answer(const struct wzp_signal *answer);
 
@@ -43,7 +45,8 @@ int wzp_handshake_keys(const struct wzp_handshake *hs, const uint8_t peer_public
 int wzp_key_agree(const uint8_t secret[static WZP_KEY_BYTES], const uint8_t peer_public[static WZP_KEY_BYTES],
                   uint8_t ret[static WZP_KEY_BYTES]);
 /** SHA-256(session_key)[0..4]. 0 or -EIO. */
-int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES], uint8_t ret[static WZP_SESSION_ID_BYTES]);
+int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES],
+                          uint8_t ret[static WZP_SESSION_ID_BYTES]);
 
 /* Signatures on the signal connection. Signing: 0, -EINVAL (texts too long), -EIO. */
 /** "register-presence" || identity_pub. */
@@ -59,8 +62,8 @@ int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemera
 
 /** A RegisterPresence that signed itself. 0 or -EBADMSG (also: unsigned). */
 int wzp_check_register(const struct wzp_signed_keys *keys);
-/** A direct offer (the peer is its target) or answer (the peer is the caller): 0 when its keys are all there and signed,
- * which marks our own kind; -EBADMSG otherwise. */
+/** A direct offer (the peer is its target) or answer (the peer is the caller): 0 when its keys are all there
+ * and signed, which marks our own kind; -EBADMSG otherwise. */
 int wzp_check_direct(const struct wzp_signed_keys *keys, const char *peer_fingerprint, const char *call_id);
 
 #endif

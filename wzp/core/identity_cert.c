@@ -1,5 +1,5 @@
-/* The relay's certificate: fully determined by its seed, byte for byte that of the reference relay, so that a relay
- * can be replaced without its TLS fingerprint changing. */
+/* The relay's certificate: fully determined by its seed, byte for byte that of the reference relay, so that a
+ * relay can be replaced without its TLS fingerprint changing. */
 #include "wzp/core/identity.h"
 
 #include <errno.h>
@@ -15,11 +15,11 @@
 
 #include "wzp/core/hex.h"
 
-#define LABEL_TLS "wzp-tls-ed25519"
-#define CERT_NAME "rcgen self signed cert"
-#define CERT_HOST "localhost"
-#define CERT_NOT_BEFORE "750101000000Z"    /* UTCTime: 1975 */
-#define CERT_NOT_AFTER "40960101000000Z"   /* GeneralizedTime */
+#define LABEL_TLS         "wzp-tls-ed25519"
+#define CERT_NAME         "rcgen self signed cert"
+#define CERT_HOST         "localhost"
+#define CERT_NOT_BEFORE   "750101000000Z"   /* UTCTime: 1975 */
+#define CERT_NOT_AFTER    "40960101000000Z" /* GeneralizedTime */
 #define CERT_SERIAL_BYTES 20
 
 static bool set_serial(X509 *cert, EVP_PKEY *key)
@@ -107,8 +107,8 @@ static uint8_t *take_der(unsigned char *der, int len, size_t *ret_len)
     return copy;
 }
 
-int wzp_relay_certificate(const uint8_t seed[static WZP_SEED_BYTES], uint8_t **ret_cert_der, size_t *ret_cert_len,
-                          uint8_t **ret_key_der, size_t *ret_key_len)
+int wzp_relay_certificate(const uint8_t seed[static WZP_SEED_BYTES], uint8_t **ret_cert_der,
+                          size_t *ret_cert_len, uint8_t **ret_key_der, size_t *ret_key_len)
 {
     int err = -EIO;
     unsigned char *der = NULL;

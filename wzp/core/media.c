@@ -3,17 +3,17 @@
 #include <errno.h>
 
 /* Byte 0: version (ignored, sent as 0), repair, codec, report, top bit of the FEC ratio. */
-#define BYTE0_REPAIR 0x40u
+#define BYTE0_REPAIR      0x40u
 #define BYTE0_CODEC_SHIFT 2
-#define BYTE0_CODEC_MASK 0x0fu
-#define BYTE0_REPORT 0x02u
-#define BYTE0_RATIO_HIGH 0x01u
+#define BYTE0_CODEC_MASK  0x0fu
+#define BYTE0_REPORT      0x02u
+#define BYTE0_RATIO_HIGH  0x01u
 /* Byte 1: the other six bits of the ratio, then two unused. */
 #define BYTE1_RATIO_SHIFT 2
-#define RATIO_LOW_BITS 6
-#define RATIO_LOW_MASK 0x3fu
+#define RATIO_LOW_BITS    6
+#define RATIO_LOW_MASK    0x3fu
 
-#define FEC_RATIO_MAX 127u
+#define FEC_RATIO_MAX       127u
 #define FEC_RATIO_MAX_MILLI 2000u
 
 /** What every sender writes; nobody reads it. */

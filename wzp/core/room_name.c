@@ -9,7 +9,7 @@
 #include "wzp/core/hex.h"
 
 #define ROOM_HASH_PREFIX "featherchat-group:"
-#define ROOM_HASH_BYTES 16
+#define ROOM_HASH_BYTES  16
 
 static bool is_digit(char c)
 {
@@ -84,7 +84,8 @@ void wzp_room_federation_hash(const char *room, uint8_t ret[static WZP_ROOM_FEDE
 {
     uint8_t hash[SHA256_DIGEST_LENGTH] = { 0 };
 
-    (void)SHA256((const unsigned char *)room, strlen(room), hash); /* fails only without the built-in digest */
+    (void)SHA256((const unsigned char *)room, strlen(room),
+                 hash); /* fails only without the built-in digest */
     memcpy(ret, hash, WZP_ROOM_FEDERATION_HASH_BYTES);
 }
 

@@ -1,18 +1,18 @@
-/* Room names travel as the TLS server name of a media connection: which texts are legal there, and their hashes.
- * Spec: docs/wzp-wire.md "QUIC", the server name. Thread: any. Allocates nothing. */
+/* Room names travel as the TLS server name of a media connection: which texts are legal there, and their
+ * hashes. Spec: docs/wzp-wire.md "QUIC", the server name. Thread: any. Allocates nothing. */
 #ifndef WZP_CORE_ROOM_NAME_H
 #define WZP_CORE_ROOM_NAME_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WZP_SNI_MAX 253       /**< characters of a whole server name */
-#define WZP_SNI_LABEL_MAX 63  /**< characters between two dots */
-#define WZP_ROOM_HASH_TEXT 33 /**< 32 hex digits and NUL */
+#define WZP_SNI_MAX                    253 /**< characters of a whole server name */
+#define WZP_SNI_LABEL_MAX              63  /**< characters between two dots */
+#define WZP_ROOM_HASH_TEXT             33  /**< 32 hex digits and NUL */
 #define WZP_ROOM_FEDERATION_HASH_BYTES 8
 
 /** The room of a connection without a server name. */
-#define WZP_ROOM_DEFAULT "default"
+#define WZP_ROOM_DEFAULT     "default"
 #define WZP_ROOM_CALL_PREFIX "call-"
 
 /** True when name can be used as a server name as it is (upper case included: it arrives lower-cased). */

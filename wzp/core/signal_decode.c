@@ -8,7 +8,8 @@
 
 #define UNKNOWN_NAME_MAX 64
 
-/** Reads one present value into its place within object. 0, -EBADMSG or -ENOMEM; what was allocated stays in object. */
+/** Reads one present value into its place within object. 0, -EBADMSG or -ENOMEM; what was allocated stays in
+ * object. */
 typedef int field_reader(const struct wzp_field *row, const json_t *value, void *object);
 
 static int read_fields(struct wzp_fields fields, const json_t *value, void *object);
@@ -95,7 +96,8 @@ static int read_mode(const struct wzp_field *row, const json_t *value, void *obj
 {
     if (!json_is_string(value))
         return -EBADMSG;
-    return wzp_accept_mode_parse(json_string_value(value), WZP_MEMBER(object, row->offset, enum wzp_accept_mode));
+    return wzp_accept_mode_parse(json_string_value(value),
+                                 WZP_MEMBER(object, row->offset, enum wzp_accept_mode));
 }
 
 /** Every element of a list of numbers must be 0..255; the first size of them are stored. */
@@ -114,7 +116,8 @@ static int get_bytes(const json_t *value, uint8_t *ret, size_t size, size_t *ret
     return 0;
 }
 
-static int get_key(const json_t *value, enum wzp_field_need need, uint8_t ret[static WZP_KEY_BYTES], bool *ret_has)
+static int get_key(const json_t *value, enum wzp_field_need need, uint8_t ret[static WZP_KEY_BYTES],
+                   bool *ret_has)
 {
     static const uint8_t zeros[WZP_KEY_BYTES];
     uint8_t key[WZP_KEY_BYTES];
@@ -185,7 +188,8 @@ static int read_profiles(const struct wzp_field *row, const json_t *value, void 
     return 0;
 }
 
-/** A host with many interfaces is no reason to lose its call: what is beyond the limit is checked, then left out. */
+/** A host with many interfaces is no reason to lose its call: what is beyond the limit is checked, then left
+ * out. */
 static int read_addrs(const struct wzp_field *row, const json_t *value, void *object)
 {
     struct wzp_addr_list *list = WZP_MEMBER(object, row->offset, struct wzp_addr_list);
@@ -389,7 +393,8 @@ int wzp_signal_decode(struct wz_bytes json, struct wzp_signal *ret)
     if (json.len == 0 || !shape_is_allowed(json))
         return -EBADMSG;
     /* Without JSON_ALLOW_NUL the parser refuses \u0000, so that texts are C strings. */
-    json_t *root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *root =
+        json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!root)
         return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
     int err = read_signal(root, &sig);

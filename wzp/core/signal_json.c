@@ -65,7 +65,7 @@ void wzp_json_char(struct wzp_json_out *out, char c)
     wzp_json_raw(out, &c, 1);
 }
 
-/** Length of the sequence that a first byte announces, its lowest legal code point in *ret_least; 0: illegal. */
+/** Length of the sequence that a first byte announces and its lowest code point; 0: illegal. */
 static size_t utf8_sequence(unsigned char first, uint32_t *ret_bits, uint32_t *ret_least)
 {
     if (first < 0x80)

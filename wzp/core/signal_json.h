@@ -10,7 +10,8 @@
 struct wzp_json_out {
     char *text; /**< malloc'ed, not terminated */
     size_t len, size;
-    int err; /**< -ENOMEM; -EMSGSIZE: over WZP_SIGNAL_MAX_BYTES; -EINVAL: a value that JSON or the protocol cannot carry */
+    int err; /**< -ENOMEM; -EMSGSIZE: over WZP_SIGNAL_MAX_BYTES; -EINVAL: a value that JSON or the protocol
+                cannot carry */
 };
 
 void wzp_json_done(struct wzp_json_out *out);

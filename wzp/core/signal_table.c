@@ -2,12 +2,21 @@
 
 #include <errno.h>
 
-#define ROWS(array) { array, sizeof(array) / sizeof *(array) }
+#define ROWS(array)                                                                                          \
+    {                                                                                                        \
+        array, sizeof(array) / sizeof *(array)                                                               \
+    }
 
 /* T: type, N: need, s: the struct, m: the member, x: the member with the count or flag. */
-#define ROW(s, name, T, N, m) { name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), 0 }
-#define ROW2(s, name, T, N, m, x) { name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), offsetof(s, x) }
-#define SIG(name, T, N, m) ROW(struct wzp_signal, name, T, N, m)
+#define ROW(s, name, T, N, m)                                                                                \
+    {                                                                                                        \
+        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), 0                                                 \
+    }
+#define ROW2(s, name, T, N, m, x)                                                                            \
+    {                                                                                                        \
+        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), offsetof(s, x)                                    \
+    }
+#define SIG(name, T, N, m)     ROW(struct wzp_signal, name, T, N, m)
 #define SIG2(name, T, N, m, x) ROW2(struct wzp_signal, name, T, N, m, x)
 
 static const struct wzp_field profile_rows[] = {
@@ -175,7 +184,7 @@ static const struct wzp_field session_forward_ack_rows[] = {
 };
 
 #define WITH_FIELDS(kind, text, rows) [WZP_SIG_##kind] = { .name = text, .fields = ROWS(rows) }
-#define UNIT(kind, text) [WZP_SIG_##kind] = { .name = text, .is_unit = true }
+#define UNIT(kind, text)              [WZP_SIG_##kind] = { .name = text, .is_unit = true }
 
 const struct wzp_variant wzp_variants[WZP_SIG_KIND_COUNT] = {
     [WZP_SIG_UNKNOWN] = { .name = "unknown" },

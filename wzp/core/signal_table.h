@@ -1,6 +1,6 @@
-/* The catalogue of signals as data: one row per field, in the order in which it is written. Decoder, encoder and
- * destructor walk these tables. Private to wzp/core/signal*.c and their tests.
- * Spec: docs/wzp-wire.md "Signals". */
+/* The catalogue of signals as data: one row per field, in the order in which it is written. Decoder, encoder
+ * and destructor walk these tables. Private to wzp/core/signal*.c and their tests. Spec: docs/wzp-wire.md
+ * "Signals". */
 #ifndef WZP_CORE_SIGNAL_TABLE_H
 #define WZP_CORE_SIGNAL_TABLE_H
 
@@ -56,7 +56,7 @@ struct wzp_variant {
     struct wzp_fields fields;
 };
 
-/** Indexed by enum wzp_signal_kind; WZP_SIG_UNKNOWN has no fields. Offsets count from the struct wzp_signal. */
+/** Indexed by enum wzp_signal_kind; WZP_SIG_UNKNOWN has no fields. Offsets are within struct wzp_signal. */
 extern const struct wzp_variant wzp_variants[WZP_SIG_KIND_COUNT];
 
 /* Objects inside messages. Offsets count from the struct. */
@@ -73,6 +73,7 @@ void wzp_fields_free(struct wzp_fields fields, void *object);
 
 /** Typed view of the member at offset. */
 #define WZP_MEMBER(object, offset, type) ((type *)(void *)((char *)(object) + (offset)))
-#define WZP_CONST_MEMBER(object, offset, type) ((type const *)(const void *)((const char *)(object) + (offset)))
+#define WZP_CONST_MEMBER(object, offset, type)                                                               \
+    ((type const *)(const void *)((const char *)(object) + (offset)))
 
 #endif
