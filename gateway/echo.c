@@ -15,10 +15,8 @@ int gw_echo_datagram(struct wz_bytes in, uint8_t *buf, size_t size)
     return wzp_media_encode(&hdr, payload, buf, size);
 }
 
-static void on_event(void *arg, struct wzp_line *line, const struct wzp_line_event *event)
+void gw_echo_event(const struct wzp_line_event *event)
 {
-    (void)arg;
-    (void)line;
     switch (event->kind) {
     case WZP_LINE_INCOMING:
         /* Generic: whoever tests the echo learns nothing about where the gateway stands. */
@@ -33,13 +31,10 @@ static void on_event(void *arg, struct wzp_line *line, const struct wzp_line_eve
     }
 }
 
-static void on_datagram(void *arg, struct wzp_line_call *call, struct wz_bytes data)
+void gw_echo_received(struct wzp_line_call *call, struct wz_bytes data)
 {
     uint8_t buf[WZP_MEDIA_DATAGRAM_MAX];
-    (void)arg;
     int len = gw_echo_datagram(data, buf, sizeof buf);
     if (len > 0)
         (void)wzp_line_send(call, wz_bytes(buf, (size_t)len)); /* a lost echo is a lost packet */
 }
-
-const struct wzp_line_handlers gw_echo_handlers = { .event = on_event, .datagram = on_datagram };

@@ -6,8 +6,9 @@
 #include "wzp/base/bytes.h"
 #include "wzp/io/line.h"
 
-/** Handlers of an echo line (arg is not used). */
-extern const struct wzp_line_handlers gw_echo_handlers;
+/** What an echo line does with an event of a call, and with a datagram of one. */
+void gw_echo_event(const struct wzp_line_event *event);
+void gw_echo_received(struct wzp_line_call *call, struct wz_bytes data);
 
 /**
  * The datagram to send back for one received: same codec, sequence, time stamp and payload, without the quality

@@ -21,7 +21,7 @@ static const char usage[] =
     "  wzp-gateway [--config FILE]      serve; Ctrl-C stops, SIGTERM waits for calls to end\n"
     "  wzp-gateway --check-config       report every mistake in the file, open nothing\n"
     "  wzp-gateway --print-config       every setting with the value in force, secrets hidden\n"
-    "  wzp-gateway --manual             every setting with type, default and meaning\n"
+    "  wzp-gateway --help-config        every setting with type, default and meaning\n"
     "  wzp-gateway --self-test          check this binary: libraries, link order, timers\n"
     "  wzp-gateway --version | --help\n"
     "\n"
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-        { "print-config", no_argument, NULL, 'p' }, { "manual", no_argument, NULL, 'm' },
+        { "print-config", no_argument, NULL, 'p' }, { "help-config", no_argument, NULL, 'm' },
         { "self-test", no_argument, NULL, 't' },    { "version", no_argument, NULL, 'V' },
         { "help", no_argument, NULL, 'h' },         { 0 },
     };

@@ -35,11 +35,11 @@ static void on_line_event(void *arg, struct wzp_line *line, const struct wzp_lin
 {
     struct gw_worker_line *self = arg;
     (void)line;
-    if (event->call) {
+    if (event->call && self->is_echo)
+        gw_echo_event(event);
+    else if (event->call)
         gw_worker_call_event(self, event);
-        return;
-    }
-    if (event->kind == WZP_LINE_REGISTERED)
+    else if (event->kind == WZP_LINE_REGISTERED)
         emit_line(self, GW_EV_LINE_UP, event->relay_build);
     else if (event->kind == WZP_LINE_UNREGISTERED)
         emit_line(self, GW_EV_LINE_DOWN, event->reason);
@@ -47,9 +47,11 @@ static void on_line_event(void *arg, struct wzp_line *line, const struct wzp_lin
 
 static void on_line_datagram(void *arg, struct wzp_line_call *call, struct wz_bytes data)
 {
+    const struct gw_worker_line *self = arg;
     struct gw_worker_call *wcall = wzp_line_call_arg(call);
-    (void)arg;
-    if (wcall && wcall->session)
+    if (self->is_echo)
+        gw_echo_received(call, data);
+    else if (wcall && wcall->session)
         gw_session_wzp_datagram(wcall->session, data);
 }
 
@@ -93,6 +95,7 @@ static int line_add(struct gw_worker *worker, const struct gw_command *command)
         return -ENOMEM;
     line->worker = worker;
     line->id = command->line_id;
+    line->is_echo = command->line.is_echo;
     struct wzp_line_config config = {
         .alias = command->line.alias[0] ? command->line.alias : NULL,
         .build = worker->config.build,
@@ -104,8 +107,6 @@ static int line_add(struct gw_worker *worker, const struct gw_command *command)
         .arg = line,
         .rng = &wz_rng_system,
     };
-    if (command->line.is_echo)
-        config.handlers = gw_echo_handlers;
     memcpy(config.seed, command->line.seed, sizeof config.seed);
     err = wzp_line_new(&line->line, gw_thread_loop(worker->thread), worker->quic, &config);
     explicit_bzero(config.seed, sizeof config.seed);

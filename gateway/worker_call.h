@@ -17,6 +17,7 @@ struct wz_mailbox;
 struct gw_worker_line {
     struct gw_worker *worker;
     uint32_t id;
+    bool is_echo;
     struct wzp_line *line;
 };
 
