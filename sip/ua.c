@@ -146,25 +146,38 @@ static void on_unbound(void *arg, const struct sipua_binding *binding, enum sipu
         ua->handlers.unregistered(ua->arg, binding, reason);
 }
 
-/* A port that UDP and TCP can both have now. Somebody may still take it before sofia does: the caller tries again. */
-static int find_free_port(const struct wz_addr *at, uint16_t *ret)
+static int bind_probe(const struct sockaddr_storage *sa, socklen_t len, int type, int *ret_fd)
+{
+    const int one = 1;
+    const int fd = socket(sa->ss_family, type | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* As sofia does it: a connection that lingers must not keep us from listening again. */
+    if (type == SOCK_STREAM)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (const struct sockaddr *)sa, len) < 0) {
+        const int err = -errno;
+        close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* The port that UDP and TCP can both have now; that of at, or any if it is 0. Asked before sofia is, because a
+ * nua_create() that cannot bind leaks. Somebody may still take it in between: the caller tries again. */
+static int probe_port(const struct wz_addr *at, uint16_t *ret)
 {
     struct sockaddr_storage sa;
-    struct wz_addr addr = *at;
-    int err = -EADDRINUSE;
-    const int udp = socket(at->family == WZ_ADDR_V6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const int tcp = socket(at->family == WZ_ADDR_V6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    socklen_t len = wz_addr_to_sockaddr(&addr, &sa);
-    if (udp < 0 || tcp < 0 || bind(udp, (struct sockaddr *)&sa, len) < 0 ||
-        getsockname(udp, (struct sockaddr *)&sa, &len) < 0) {
+    int udp = -1, tcp = -1;
+    socklen_t len = wz_addr_to_sockaddr(at, &sa);
+    int err = bind_probe(&sa, len, SOCK_DGRAM, &udp);
+    if (err == 0 && getsockname(udp, (struct sockaddr *)&sa, &len) < 0)
         err = -errno;
-        goto out;
-    }
-    if (bind(tcp, (struct sockaddr *)&sa, len) == 0) {
+    if (err == 0)
+        err = bind_probe(&sa, len, SOCK_STREAM, &tcp);
+    if (err == 0)
         *ret = wz_addr_from_sockaddr((struct sockaddr *)&sa).port;
-        err = 0;
-    }
-out:
     if (udp >= 0)
         close(udp);
     if (tcp >= 0)
@@ -199,21 +212,15 @@ static nua_t *create_nua(struct sipua *ua)
 
 static int listen_somewhere(struct sipua *ua)
 {
+    const unsigned tries = ua->config.listen.port == 0 ? PORT_TRIES : 1;
+    int err = -EADDRINUSE;
     ua->local = ua->config.listen;
-    for (unsigned i = 0; i < PORT_TRIES; i++) {
-        if (ua->config.listen.port == 0) {
-            const int err = find_free_port(&ua->config.listen, &ua->local.port);
-            if (err < 0 && err != -EADDRINUSE)
-                return err;
-            if (err < 0)
-                continue;
-        }
-        if ((ua->nua = create_nua(ua)))
-            return 0;
-        if (ua->config.listen.port != 0)
-            break;
+    for (unsigned i = 0; i < tries && err == -EADDRINUSE; i++) {
+        err = probe_port(&ua->config.listen, &ua->local.port);
+        if (err == 0 && !(ua->nua = create_nua(ua)))
+            err = -EADDRINUSE;
     }
-    return -EADDRINUSE;
+    return err;
 }
 
 static int copy_config(struct sipua *ua, const struct sipua_config *config)

@@ -129,7 +129,7 @@ struct sipua_stats {
  * Create and listen.
  * @param handlers  Copied. Called with arg.
  * @param context   The private context of this thread; not iterated here.
- * @return          0, -EINVAL, -EADDRINUSE (cannot listen), -ENOMEM.
+ * @return          0, -EINVAL, another negative errno of bind (-EADDRINUSE...), -ENOMEM.
  */
 int sipua_new(struct sipua **ret, struct _GMainContext *context, const struct sipua_config *config,
               const struct sipua_handlers *handlers, void *arg);

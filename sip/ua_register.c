@@ -86,10 +86,21 @@ static int parse_contacts(struct parsed *to, const sip_t *sip)
     return 0;
 }
 
+/* The Path as one header value, ready to be a Route; "" without one, NULL when memory is short. */
+static const char *print_path(su_home_t *home, const sip_path_t *path)
+{
+    const char *text = "";
+    for (; path && text; path = path->r_next) {
+        const char *url = url_as_string(home, path->r_url);
+        text = url ? su_sprintf(home, "%s%s<%s>", text, *text ? ", " : "", url) : NULL;
+    }
+    return text;
+}
+
 static int parse_register(struct sipua *ua, const sip_t *sip, const char *user, struct parsed *to)
 {
     struct sipua_reg_request *request = &to->request;
-    const char *path = sip->sip_path ? sip_header_as_string(to->home, (const sip_header_t *)sip->sip_path) : "";
+    const char *path = print_path(to->home, sip->sip_path);
     request->user = user;
     request->call_id = sip->sip_call_id->i_id;
     request->cseq = sip->sip_cseq->cs_seq;
@@ -99,9 +110,11 @@ static int parse_register(struct sipua *ua, const sip_t *sip, const char *user, 
         request->expires_s--;
     request->source = ua_source(ua, sip, &request->transport);
     request->user_agent = cut(to->home, sip->sip_user_agent ? sip->sip_user_agent->g_string : NULL, AGENT_MAX);
-    request->path = path ? path : "";
-    if (strlen(request->path) > PATH_MAX_BYTES)
+    if (!path)
+        return -ENOMEM;
+    if (strlen(path) > PATH_MAX_BYTES)
         return -EBADMSG;
+    request->path = path;
     return parse_contacts(to, sip);
 }
 
