@@ -141,8 +141,8 @@ void gw_jitter_reset(struct gw_jitter *jitter)
 
 /* ---- in ---- */
 
-/* Give up what is missing up to and including seq, which itself is accounted for by the caller. */
-static void account_to(struct gw_jitter *j, uint16_t seq)
+/* Whatever is missing before seq is lost; seq itself comes next. */
+static void give_up_before(struct gw_jitter *j, uint16_t seq)
 {
     const uint16_t missing = (uint16_t)(seq - j->last_seq - 1);
 
@@ -156,7 +156,7 @@ static void account_to(struct gw_jitter *j, uint16_t seq)
             j->stats.lost++;
         }
     }
-    j->last_seq = seq;
+    j->last_seq = (uint16_t)(seq - 1);
 }
 
 static void start_at(struct gw_jitter *j, const struct gw_jitter_packet *p)
@@ -248,7 +248,7 @@ static int place(struct gw_jitter *j, const struct gw_jitter_packet *p, uint64_t
     if (j->playing && ticks + p->duration_ticks <= j->floor_ticks)
         return take_late(j, p, ticks, now_us);
     if (ahead >= GW_JITTER_SLOTS)
-        account_to(j, (uint16_t)(p->seq - 1));
+        give_up_before(j, p->seq);
     return 0;
 }
 
@@ -311,7 +311,7 @@ void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq)
     if (ahead >= GW_JITTER_SLOTS) {
         if (jitter->waiting > 0 || ahead > LOSS_STEP_MAX)
             return; /* a jump: the next audio packet tells */
-        account_to(jitter, (uint16_t)(seq - 1));
+        give_up_before(jitter, seq);
     }
     if (slot_is(jitter, seq, SLOT_WAITING))
         return;
@@ -348,7 +348,8 @@ static bool is_missing_before(struct gw_jitter *j, const struct slot *s)
 static struct slot *trim(struct gw_jitter *j, struct slot *s)
 {
     while (s && j->waiting > 1 && j->end_ticks - s->ticks > j->max_ticks + s->duration) {
-        account_to(j, s->seq);
+        give_up_before(j, s->seq);
+        j->last_seq = s->seq;
         j->floor_ticks = j->play_ticks = s->ticks + s->duration;
         release(j, s, SLOT_PLAYED);
         j->stats.overflow++;
@@ -457,7 +458,8 @@ static void pop_frame(struct gw_jitter *j, struct slot *s, uint64_t now_us, stru
     out->payload = load(j, s);
 
     settle_underruns(j, !is_missing_before(j, s) && s->ticks > j->floor_ticks);
-    account_to(j, s->seq);
+    give_up_before(j, s->seq);
+    j->last_seq = s->seq;
     j->stats.delay_us = (uint32_t)gw_timing_delay_us(&j->timing, s->ticks, now_us);
     j->frame_ticks = s->duration;
     j->floor_ticks = j->play_ticks = s->ticks + s->duration;

@@ -40,7 +40,8 @@ static bool is_allowed_ip(const struct gw_latch *latch, const struct wz_addr *fr
            (!wz_addr_is_any(&latch->signalling) && wz_addr_same_ip(from, &latch->signalling));
 }
 
-/* The record of one watched source; the one with the least progress makes room for a new one. */
+/* The record of one watched source. The one with the least progress makes room for a new one, the newest of equals: a
+ * crowd of sources cannot push out the one that was there first. */
 static struct gw_latch_candidate *candidate_of(struct gw_latch *latch, const struct wz_addr *from, uint32_t ssrc)
 {
     struct gw_latch_candidate *victim = &latch->candidate[0];
@@ -52,7 +53,7 @@ static struct gw_latch_candidate *candidate_of(struct gw_latch *latch, const str
                 *c = (struct gw_latch_candidate){ .from = *from, .ssrc = ssrc };
             return c;
         }
-        if (c->in_sequence < victim->in_sequence)
+        if (c->in_sequence <= victim->in_sequence)
             victim = c;
     }
     if (latch->candidate_count < GW_LATCH_CANDIDATES)

@@ -13,6 +13,7 @@
 #define FORMAT_PCM     1
 #define FORMAT_EXTENDED 0xfffe
 #define SINC_ZEROS     24
+#define SINC_STEPS     512
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -175,15 +176,29 @@ void judge_audio_done(struct judge_audio *audio)
     *audio = (struct judge_audio){ 0 };
 }
 
-static double sinc_tap(double x, double cutoff)
+/* Windowed sinc over SINC_ZEROS zero crossings, SINC_STEPS points each; read with linear interpolation. */
+static float *make_sinc(void)
 {
     const double pi = 3.14159265358979323846;
-    const double reach = SINC_ZEROS / cutoff;
+    const size_t n = SINC_ZEROS * SINC_STEPS;
+    float *table = calloc(n + 2, sizeof *table);
 
-    if (fabs(x) >= reach)
+    for (size_t i = 0; table && i < n; i++) {
+        const double x = (double)i / SINC_STEPS;
+        const double window = 0.5 + 0.5 * cos(pi * x / SINC_ZEROS);
+        table[i] = (float)(window * (i == 0 ? 1 : sin(pi * x) / (pi * x)));
+    }
+    return table;
+}
+
+static double sinc_at(const float *table, double x)
+{
+    const double at = fabs(x) * SINC_STEPS;
+    const size_t i = (size_t)at;
+
+    if (i >= SINC_ZEROS * SINC_STEPS)
         return 0;
-    const double window = 0.5 + 0.5 * cos(pi * x / reach);
-    return window * (x == 0 ? cutoff : sin(pi * cutoff * x) / (pi * x));
+    return (double)table[i] + (at - (double)i) * ((double)table[i + 1] - (double)table[i]);
 }
 
 int judge_resample(const struct judge_audio *in, uint32_t rate_hz, struct judge_audio *ret)
@@ -192,12 +207,15 @@ int judge_resample(const struct judge_audio *in, uint32_t rate_hz, struct judge_
     /* Relative to the input's sampling rate; a little room for the filter's slope. */
     const double cutoff = rate_hz < in->rate_hz ? 0.95 * rate_hz / in->rate_hz : 1.0;
     const double reach = SINC_ZEROS / cutoff;
-    struct judge_audio out = { .rate_hz = rate_hz };
+    struct judge_audio out = { .rate_hz = rate_hz, .count = (size_t)((double)in->count / step) };
+    float *table = make_sinc();
 
-    out.count = (size_t)((double)in->count / step);
     out.sample = calloc(out.count + 1, sizeof *out.sample);
-    if (!out.sample)
+    if (!out.sample || !table) {
+        free(out.sample);
+        free(table);
         return -ENOMEM;
+    }
     for (size_t i = 0; i < out.count; i++) {
         const double center = (double)i * step;
         const long first = lrint(ceil(center - reach)), last = lrint(floor(center + reach));
@@ -207,9 +225,10 @@ int judge_resample(const struct judge_audio *in, uint32_t rate_hz, struct judge_
             continue;
         }
         for (long k = first < 0 ? 0 : first; k <= last && k < (long)in->count; k++)
-            sum += (double)in->sample[k] * sinc_tap((double)k - center, cutoff);
-        out.sample[i] = (float)sum;
+            sum += (double)in->sample[k] * sinc_at(table, ((double)k - center) * cutoff);
+        out.sample[i] = (float)(sum * cutoff);
     }
+    free(table);
     *ret = out;
     return 0;
 }
