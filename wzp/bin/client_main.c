@@ -1,0 +1,224 @@
+/* wzp-client: arguments, identity, signals and wiring. What it does is client_phone.c on wzp/io/line. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wzp/bin/client_addresses.h"
+#include "wzp/bin/client_options.h"
+#include "wzp/bin/client_output.h"
+#include "wzp/bin/client_phone.h"
+#include "wzp/bin/client_version.h"
+#include "wzp/bin/client_wav.h"
+#include "wzp/io/quic.h"
+#include "wzp/io/seed_file.h"
+#include "wzp/rt/loop.h"
+#include "wzp/rt/rng.h"
+
+#define RELAY_PORT 4433
+#define STUN_PORT  3478
+#define PATH_SIZE  4096
+
+struct client {
+    struct client_options options;
+    struct wz_addr relay, stun[CLIENT_STUN_MAX];
+    struct client_pcm play;
+    struct wz_loop *loop;
+    struct wzp_quic *quic;
+    struct client_phone *phone;
+    struct client_addresses *addresses;
+    struct wz_signal_watch interrupt, term;
+    bool watching;
+};
+
+static int complain(const char *what, const char *why)
+{
+    fprintf(stderr, "wzp-client: %s: %s\n", what, why);
+    return -EINVAL;
+}
+
+static int resolve(const char *text, uint16_t port, struct wz_addr *ret)
+{
+    switch (client_resolve(text, port, ret)) {
+    case 0:
+        return 0;
+    case -ENOENT:
+        return complain(text, "unknown host name");
+    default:
+        return complain(text, "expected HOST[:PORT]");
+    }
+}
+
+static int load_seed(const struct client_options *options, uint8_t ret[static WZP_SEED_BYTES])
+{
+    char default_path[PATH_SIZE];
+    const char *path = options->seed_file, *home = getenv("HOME");
+    if (!path) {
+        if (!home || !home[0])
+            return complain("no HOME", "use --seed-file FILE");
+        if ((size_t)snprintf(default_path, sizeof default_path, "%s/.wzp/client-seed", home) >= sizeof default_path)
+            return complain(home, strerror(ENAMETOOLONG));
+        path = default_path;
+    }
+    bool created = false, loose = false;
+    const int err = wzp_seed_file_load(path, &wz_rng_system, ret, &created, &loose);
+    if (err < 0)
+        return complain(path, err == -EBADMSG ? "not a seed: 64 hex digits expected" : strerror(-err));
+    if (created)
+        fprintf(stderr, "wzp-client: a new identity was made in %s; keep the file, it is your number\n", path);
+    if (loose)
+        fprintf(stderr, "wzp-client: %s can be read by others, who can then be you: chmod 600\n", path);
+    return 0;
+}
+
+static int load_play(struct client *client)
+{
+    if (!client->options.play)
+        return 0;
+    const int err = client_wav_load(client->options.play, &client->play);
+    if (err == -EBADMSG)
+        return complain(client->options.play, "not a WAV file");
+    if (err == -ENOTSUP)
+        return complain(client->options.play, "expected 16-bit PCM, mono or stereo, 4 to 192 kHz");
+    return err < 0 ? complain(client->options.play, strerror(-err)) : 0;
+}
+
+/** Everything that can be wrong with what the user asked for. */
+static int prepare(struct client *client)
+{
+    int err = resolve(client->options.relay, RELAY_PORT, &client->relay);
+    for (size_t i = 0; !err && i < client->options.stun_count; i++)
+        err = resolve(client->options.stun[i], STUN_PORT, &client->stun[i]);
+    return err ? err : load_play(client);
+}
+
+/* ---- running ---- */
+
+static void on_stun(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local)
+{
+    struct client *client = arg;
+    (void)local;
+    if (client->addresses)
+        client_addresses_packet(client->addresses, packet, from);
+}
+
+static void on_addresses(void *arg, const struct wzp_line_addresses *found)
+{
+    struct client *client = arg;
+    client_phone_set_addresses(client->phone, found);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct client *client = arg;
+    (void)signo;
+    client_phone_leave(client->phone);
+}
+
+static int open_endpoint(struct client *client)
+{
+    struct wzp_quic_config config = {
+        .bind = { .family = client->relay.family },
+        .stun = on_stun,
+        .arg = client,
+        .rng = &wz_rng_system,
+    };
+    const int err = wzp_quic_new(&client->quic, client->loop, &config);
+    return err < 0 ? complain("cannot open a UDP socket", strerror(-err)) : 0;
+}
+
+/** Control-C leaves properly: delivered on the loop, so blocked everywhere else. */
+static int watch_signals(struct client *client)
+{
+    sigset_t set;
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that goes away is no reason to vanish from a call */
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    int err = wz_signal_watch_init(&client->interrupt, client->loop, SIGINT, on_signal, client);
+    if (err < 0)
+        return err;
+    err = wz_signal_watch_init(&client->term, client->loop, SIGTERM, on_signal, client);
+    if (err < 0)
+        wz_signal_watch_done(&client->interrupt);
+    client->watching = err == 0;
+    return err;
+}
+
+static int ask_version(struct client *client)
+{
+    char build[128];
+    const struct client_output out = {
+        .json = client->options.json,
+        .relay = client->options.relay,
+        .start_us = wz_loop_now_us(client->loop),
+    };
+    const int err = client_version_ask(client->loop, client->quic, &client->relay, build, sizeof build);
+    if (err < 0)
+        return complain(client->options.relay, err == -ETIMEDOUT ? "the relay does not answer" : strerror(-err));
+    client_output_version(&out, build, wz_loop_now_us(client->loop));
+    return 0;
+}
+
+static int run_phone(struct client *client)
+{
+    struct client_phone_config config = {
+        .options = &client->options,
+        .play = client->play.sample ? &client->play : NULL,
+        .relay = client->relay,
+    };
+    int err = load_seed(&client->options, config.seed);
+    if (err < 0)
+        return err;
+    err = client_phone_new(&client->phone, client->loop, client->quic, &config);
+    explicit_bzero(config.seed, sizeof config.seed);
+    if (!err)
+        err = client_addresses_new(&client->addresses, client->loop, client->quic, client->stun,
+                                   client->options.stun_count, on_addresses, client);
+    if (!err)
+        err = watch_signals(client);
+    if (!err)
+        err = wz_loop_run(client->loop);
+    return err < 0 ? complain("cannot run", strerror(-err)) : 0;
+}
+
+static void tear_down(struct client *client)
+{
+    if (client->watching) {
+        wz_signal_watch_done(&client->interrupt);
+        wz_signal_watch_done(&client->term);
+    }
+    client_addresses_free(client->addresses);
+    client_phone_free(client->phone);
+    wzp_quic_free(client->quic);
+    wz_loop_free(client->loop);
+    client_pcm_done(&client->play);
+}
+
+static enum client_exit run(struct client *client)
+{
+    if (prepare(client) < 0)
+        return CLIENT_EXIT_FAILURE;
+    if (wz_loop_new(&client->loop) < 0 || open_endpoint(client) < 0)
+        return CLIENT_EXIT_FAILURE;
+    if (client->options.command == CLIENT_VERSION)
+        return ask_version(client) < 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
+    if (run_phone(client) < 0)
+        return CLIENT_EXIT_FAILURE;
+    return client_phone_exit(client->phone);
+}
+
+int main(int argc, char **argv)
+{
+    struct client client = { 0 };
+    const int parsed = client_options_parse(argc, argv, &client.options);
+    if (parsed)
+        return parsed < 0 ? CLIENT_EXIT_USAGE : CLIENT_EXIT_OK;
+    const enum client_exit code = run(&client);
+    tear_down(&client);
+    return (int)code;
+}

@@ -1,0 +1,286 @@
+#include "wzp/bin/client_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DEFAULT_RELAY "127.0.0.1:4433"
+#define SECONDS_MAX   1e6
+
+static const char help_text[] =
+    "usage: wzp-client [options] COMMAND\n"
+    "\n"
+    "A WZP softphone for the shell.\n"
+    "\n"
+    "  register           register and stay registered; calls are answered busy\n"
+    "  call FINGERPRINT   call somebody\n"
+    "  answer             wait for a call, answer it and end with it\n"
+    "  room NAME          join a room (needs no registration)\n"
+    "  reflect            ask the relay which address it sees\n"
+    "  ping               measure the round trip to the relay; once a second with --duration\n"
+    "  version            ask the relay for its build\n"
+    "\n"
+    "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY ")\n"
+    "      --seed-file FILE     our identity, 64 hex digits; made when missing, mode 0600 (default ~/.wzp/client-seed)\n"
+    "      --alias NAME         the name that others see\n"
+    "      --json               one JSON object a line on standard output\n"
+    "      --duration S         register, ping: end after S seconds; calls and rooms: hang up S seconds after media is up\n"
+    "      --stun HOST[:PORT]   learn our public address there too (up to 4 times; port 3478)\n"
+    "\n"
+    "sound:\n"
+    "      --play FILE.wav      send this (16 bit PCM, mono or stereo, any rate), then silence\n"
+    "      --tone HZ            send a sine\n"
+    "      --echo               send back what arrives\n"
+    "      --record FILE.wav    write what arrives (48 kHz mono, from the moment media is up)\n"
+    "      --codec NAME         opus6k, opus16k, opus24k (default), opus32k, opus48k or opus64k\n"
+    "\n"
+    "call:\n"
+    "      --number N           number that a gateway shall dial for us\n"
+    "      --hide-addresses     tell the callee none of our addresses\n"
+    "answer:\n"
+    "      --accept MODE        generic: our addresses stay private (default); trusted: reveal them; reject\n"
+    "      --ring-delay S       answer after S seconds\n"
+    "      --keep               wait for the next call after one has ended\n"
+    "\n"
+    "  -V, --version            print our own version\n"
+    "  -h, --help               this text\n"
+    "\n"
+    "Control-C hangs up and leaves properly; a second one ends at once.\n"
+    "\n"
+    "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable; 2 wrong\n"
+    "arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 the call broke: no media path,\n"
+    "media or relay lost.\n";
+
+static const struct {
+    const char *name;
+    enum client_command command;
+    const char *argument; /**< what it needs, or NULL */
+} commands[] = {
+    { "register", CLIENT_REGISTER, NULL },
+    { "call", CLIENT_CALL, "FINGERPRINT" },
+    { "answer", CLIENT_ANSWER, NULL },
+    { "room", CLIENT_JOIN, "NAME" },
+    { "reflect", CLIENT_REFLECT, NULL },
+    { "ping", CLIENT_PING, NULL },
+    { "version", CLIENT_VERSION, NULL },
+};
+
+static int usage_error(const char *what, const char *value, const char *expected)
+{
+    fprintf(stderr, "wzp-client: %s %s: expected %s (try --help)\n", what, value, expected);
+    return -EINVAL;
+}
+
+static int parse_number(const char *option, const char *text, double least, double most, const char *expected,
+                        double *ret)
+{
+    char *end;
+    errno = 0;
+    const double value = strtod(text, &end);
+    if (errno || end == text || *end || !(value >= least && value <= most)) /* NaN fails too */
+        return usage_error(option, text, expected);
+    *ret = value;
+    return 0;
+}
+
+static int parse_accept(const char *text, enum wzp_accept_mode *ret)
+{
+    if (strcmp(text, "generic") == 0)
+        *ret = WZP_ACCEPT_GENERIC;
+    else if (strcmp(text, "trusted") == 0)
+        *ret = WZP_ACCEPT_TRUSTED;
+    else if (strcmp(text, "reject") == 0)
+        *ret = WZP_ACCEPT_REJECT;
+    else
+        return usage_error("--accept", text, "trusted, generic or reject");
+    return 0;
+}
+
+static int parse_codec(const char *text, enum wzp_codec *ret)
+{
+    for (int i = 0; i < WZP_CODEC_COUNT; i++) {
+        const enum wzp_codec codec = (enum wzp_codec)i;
+        if (wzp_codec_is_opus(codec) && strcasecmp(text, wzp_codec_name(codec)) == 0) {
+            *ret = codec;
+            return 0;
+        }
+    }
+    return usage_error("--codec", text, "opus6k, opus16k, opus24k, opus32k, opus48k or opus64k");
+}
+
+enum {
+    OPT_RELAY = 256,
+    OPT_SEED_FILE,
+    OPT_ALIAS,
+    OPT_JSON,
+    OPT_DURATION,
+    OPT_STUN,
+    OPT_PLAY,
+    OPT_TONE,
+    OPT_ECHO,
+    OPT_RECORD,
+    OPT_CODEC,
+    OPT_NUMBER,
+    OPT_HIDE,
+    OPT_ACCEPT,
+    OPT_RING_DELAY,
+    OPT_KEEP,
+};
+
+static const struct option long_options[] = {
+    { "relay", required_argument, NULL, OPT_RELAY },
+    { "seed-file", required_argument, NULL, OPT_SEED_FILE },
+    { "alias", required_argument, NULL, OPT_ALIAS },
+    { "json", no_argument, NULL, OPT_JSON },
+    { "duration", required_argument, NULL, OPT_DURATION },
+    { "stun", required_argument, NULL, OPT_STUN },
+    { "play", required_argument, NULL, OPT_PLAY },
+    { "tone", required_argument, NULL, OPT_TONE },
+    { "echo", no_argument, NULL, OPT_ECHO },
+    { "record", required_argument, NULL, OPT_RECORD },
+    { "codec", required_argument, NULL, OPT_CODEC },
+    { "number", required_argument, NULL, OPT_NUMBER },
+    { "hide-addresses", no_argument, NULL, OPT_HIDE },
+    { "accept", required_argument, NULL, OPT_ACCEPT },
+    { "ring-delay", required_argument, NULL, OPT_RING_DELAY },
+    { "keep", no_argument, NULL, OPT_KEEP },
+    { "version", no_argument, NULL, 'V' },
+    { "help", no_argument, NULL, 'h' },
+    { 0 },
+};
+
+static int take_stun(struct client_options *ret)
+{
+    if (ret->stun_count == CLIENT_STUN_MAX)
+        return usage_error("--stun", optarg, "at most 4 servers");
+    ret->stun[ret->stun_count++] = optarg;
+    return 0;
+}
+
+/** Options that only store something; false: not one of them. */
+static bool store_option(int option, struct client_options *ret)
+{
+    switch (option) {
+    case OPT_RELAY:
+        ret->relay = optarg;
+        return true;
+    case OPT_SEED_FILE:
+        ret->seed_file = optarg;
+        return true;
+    case OPT_ALIAS:
+        ret->alias = optarg;
+        return true;
+    case OPT_JSON:
+        ret->json = true;
+        return true;
+    case OPT_PLAY:
+        ret->play = optarg;
+        return true;
+    case OPT_ECHO:
+        ret->echo = true;
+        return true;
+    case OPT_RECORD:
+        ret->record = optarg;
+        return true;
+    case OPT_NUMBER:
+        ret->number = optarg;
+        return true;
+    case OPT_HIDE:
+        ret->hide_addresses = true;
+        return true;
+    case OPT_KEEP:
+        ret->keep = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int take_option(int option, struct client_options *ret)
+{
+    if (store_option(option, ret))
+        return 0;
+    switch (option) {
+    case OPT_DURATION:
+        return parse_number("--duration", optarg, 0, SECONDS_MAX, "seconds", &ret->duration_s);
+    case OPT_RING_DELAY:
+        return parse_number("--ring-delay", optarg, 0, SECONDS_MAX, "seconds", &ret->ring_delay_s);
+    case OPT_TONE:
+        return parse_number("--tone", optarg, 20, 20000, "20..20000 Hz", &ret->tone_hz);
+    case OPT_STUN:
+        return take_stun(ret);
+    case OPT_CODEC:
+        return parse_codec(optarg, &ret->codec);
+    case OPT_ACCEPT:
+        return parse_accept(optarg, &ret->accept);
+    case 'V':
+        puts("wzp-client " WZP_VERSION);
+        return 1;
+    case 'h':
+        fputs(help_text, stdout);
+        return 1;
+    default:
+        fputs("try wzp-client --help\n", stderr); /* getopt has named the option */
+        return -EINVAL;
+    }
+}
+
+static int take_command(int argc, char **argv, struct client_options *ret)
+{
+    if (optind >= argc) {
+        fputs("wzp-client: no command (try --help)\n", stderr);
+        return -EINVAL;
+    }
+    const char *name = argv[optind++];
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        ret->command = commands[i].command;
+        if (commands[i].argument && optind >= argc)
+            return usage_error("command", name, commands[i].argument);
+        if (commands[i].argument)
+            ret->target = argv[optind++];
+        if (optind < argc)
+            return usage_error("argument", argv[optind], "nothing more");
+        return 0;
+    }
+    return usage_error("command", name, "register, call, answer, room, reflect, ping or version");
+}
+
+static int check_together(const struct client_options *options)
+{
+    char fingerprint[WZP_FINGERPRINT_TEXT];
+    if ((options->play != NULL) + (options->tone_hz > 0) + options->echo > 1) {
+        fputs("wzp-client: only one of --play, --tone and --echo (try --help)\n", stderr);
+        return -EINVAL;
+    }
+    if (options->command == CLIENT_CALL && wzp_fingerprint_normalise(options->target, fingerprint) < 0)
+        return usage_error("call", options->target, "a fingerprint of 32 hex digits");
+    return 0;
+}
+
+int client_options_parse(int argc, char **argv, struct client_options *ret)
+{
+    struct client_options options = {
+        .relay = DEFAULT_RELAY,
+        .accept = WZP_ACCEPT_GENERIC,
+        .codec = WZP_CODEC_OPUS_24K,
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "Vh", long_options, NULL)) != -1) {
+        const int err = take_option(option, &options);
+        if (err)
+            return err;
+    }
+    int err = take_command(argc, argv, &options);
+    if (!err)
+        err = check_together(&options);
+    if (err)
+        return err;
+    *ret = options;
+    return 0;
+}

@@ -1,0 +1,54 @@
+/* The arguments of wzp-client. */
+#ifndef WZP_BIN_CLIENT_OPTIONS_H
+#define WZP_BIN_CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "wzp/core/media.h"
+#include "wzp/core/signal.h"
+
+#define CLIENT_STUN_MAX 4
+
+/** Exit codes, as printed by --help. */
+enum client_exit {
+    CLIENT_EXIT_OK = 0,
+    CLIENT_EXIT_FAILURE = 1,
+    CLIENT_EXIT_USAGE = 2,
+    CLIENT_EXIT_NO_ANSWER = 3,
+    CLIENT_EXIT_BUSY = 4,
+    CLIENT_EXIT_REJECTED = 5,
+    CLIENT_EXIT_BROKEN = 6,
+};
+
+enum client_command {
+    CLIENT_REGISTER,
+    CLIENT_CALL,
+    CLIENT_ANSWER,
+    CLIENT_JOIN,
+    CLIENT_REFLECT,
+    CLIENT_PING,
+    CLIENT_VERSION,
+};
+
+/** Texts are borrowed from argv. */
+struct client_options {
+    enum client_command command;
+    const char *target;            /**< fingerprint or room; NULL for the other commands */
+    const char *relay;
+    const char *seed_file;         /**< NULL: ~/.wzp/client-seed */
+    const char *alias, *number, *play, *record;
+    const char *stun[CLIENT_STUN_MAX];
+    size_t stun_count;
+    bool json, echo, hide_addresses, keep;
+    double tone_hz;                /**< 0: none */
+    double duration_s;             /**< 0: without end */
+    double ring_delay_s;
+    enum wzp_accept_mode accept;
+    enum wzp_codec codec;
+};
+
+/** 0; 1: printed what was asked for, nothing to do; -EINVAL: said on standard error what is wrong. */
+int client_options_parse(int argc, char **argv, struct client_options *ret);
+
+#endif

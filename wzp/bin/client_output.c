@@ -1,0 +1,280 @@
+#include "wzp/bin/client_output.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+const char *client_end_name(const struct wzp_line_event *ended)
+{
+    static const char *const hangups[] = {
+        [WZP_HANGUP_NORMAL] = "normal",   [WZP_HANGUP_BUSY] = "busy",   [WZP_HANGUP_DECLINED] = "declined",
+        [WZP_HANGUP_TIMEOUT] = "timeout", [WZP_HANGUP_ERROR] = "error",
+    };
+    switch (ended->end) {
+    case WZP_LINE_END_LOCAL:
+        return "local";
+    case WZP_LINE_END_HANGUP:
+        return hangups[ended->hangup_reason];
+    case WZP_LINE_END_RELAY_DOWN:
+        return "relay_down";
+    case WZP_LINE_END_NO_MEDIA:
+        return "no_media";
+    case WZP_LINE_END_MEDIA_LOST:
+        return "media_lost";
+    case WZP_LINE_END_NO_ANSWER:
+        return "no_answer";
+    case WZP_LINE_END_REFUSED:
+        return "refused";
+    }
+    return "error";
+}
+
+static const char *path_name(enum wzp_line_path path)
+{
+    return path == WZP_LINE_PATH_DIRECT ? "direct" : "relay";
+}
+
+/* ---- JSON ---- */
+
+static json_t *text(const char *value)
+{
+    json_t *string = value ? json_string(value) : json_null();
+    return string ? string : json_string("(not UTF-8)");
+}
+
+static json_t *addr_list(const struct wzp_addr_list *list)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; list && i < list->count; i++)
+        (void)json_array_append_new(array, text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
+    return array;
+}
+
+static json_t *new_line(const struct client_output *out, const char *name, uint64_t now_us)
+{
+    json_t *line = json_object();
+    (void)json_object_set_new(line, "event", text(name));
+    (void)json_object_set_new(line, "t_ms", json_integer((json_int_t)((now_us - out->start_us) / 1000)));
+    return line;
+}
+
+static void put(json_t *line, const char *key, json_t *value)
+{
+    (void)json_object_set_new(line, key, value); /* NULL-safe; out of memory leaves the field out */
+}
+
+static void print_line(json_t *line)
+{
+    char *dump = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    if (dump)
+        puts(dump);
+    (void)fflush(stdout); /* a closed pipe is noticed by the main loop */
+    free(dump);
+    json_decref(line);
+}
+
+static void put_incoming(json_t *line, const struct wzp_line_event *event)
+{
+    put(line, "caller", text(event->caller_fingerprint));
+    put(line, "alias", text(event->caller_alias));
+    put(line, "number", text(event->dialled_number));
+    put(line, "caller_reflexive_addr", text(event->caller_reflexive_addr));
+    put(line, "caller_local_addrs", addr_list(event->caller_local_addrs));
+    put(line, "own_kind", json_boolean(event->own_kind));
+}
+
+static void put_setup(json_t *line, const struct wzp_line_event *event)
+{
+    put(line, "room", text(event->room));
+    put(line, "relay_addr", text(event->relay_addr));
+    put(line, "peer_direct_addr", text(event->peer_direct_addr));
+    put(line, "peer_local_addrs", addr_list(event->peer_local_addrs));
+}
+
+static void put_ended(json_t *line, const struct wzp_line_event *event)
+{
+    put(line, "reason", text(client_end_name(event)));
+    put(line, "detail", text(event->reason));
+    put(line, "by_peer", json_boolean(event->by_peer));
+    put(line, "rang", json_boolean(event->ringing_seen));
+    put(line, "answered", json_boolean(event->answered_seen));
+}
+
+static const char *event_name(enum wzp_line_event_kind kind)
+{
+    static const char *const names[] = {
+        [WZP_LINE_REGISTERED] = "registered", [WZP_LINE_UNREGISTERED] = "unregistered",
+        [WZP_LINE_INCOMING] = "incoming",     [WZP_LINE_RINGING] = "ringing",
+        [WZP_LINE_ANSWERED] = "answered",     [WZP_LINE_SETUP] = "setup",
+        [WZP_LINE_PATH] = "path",             [WZP_LINE_MEDIA_UP] = "media_up",
+        [WZP_LINE_MEDIA_DOWN] = "media_down", [WZP_LINE_ROOM_UPDATE] = "room",
+        [WZP_LINE_ENDED] = "ended",           [WZP_LINE_REFLECTED] = "observed",
+        [WZP_LINE_PONG] = "pong",             [WZP_LINE_SIGNAL] = NULL,
+    };
+    return names[kind];
+}
+
+static void print_json(const struct client_output *out, const struct wzp_line_event *event, uint64_t now_us)
+{
+    json_t *line = new_line(out, event_name(event->kind), now_us);
+    if (event->call)
+        put(line, "call_id", text(event->call_id));
+    switch (event->kind) {
+    case WZP_LINE_REGISTERED:
+        put(line, "fingerprint", text(out->fingerprint));
+        put(line, "relay", text(out->relay));
+        put(line, "relay_build", text(event->relay_build));
+        break;
+    case WZP_LINE_UNREGISTERED:
+    case WZP_LINE_MEDIA_DOWN:
+        put(line, "reason", text(event->reason));
+        break;
+    case WZP_LINE_INCOMING:
+        put_incoming(line, event);
+        break;
+    case WZP_LINE_ANSWERED:
+        put(line, "mode", text(wzp_accept_mode_name(event->accept_mode)));
+        put(line, "callee_reflexive_addr", text(event->callee_reflexive_addr));
+        put(line, "own_kind", json_boolean(event->own_kind));
+        break;
+    case WZP_LINE_SETUP:
+        put_setup(line, event);
+        break;
+    case WZP_LINE_PATH:
+    case WZP_LINE_MEDIA_UP:
+        put(line, "path", text(path_name(event->path)));
+        break;
+    case WZP_LINE_ROOM_UPDATE:
+        put(line, "participants", json_integer(event->participants));
+        break;
+    case WZP_LINE_ENDED:
+        put_ended(line, event);
+        break;
+    case WZP_LINE_REFLECTED:
+        put(line, "addr", text(event->observed_addr));
+        break;
+    case WZP_LINE_PONG:
+        put(line, "rtt_ms", event->rtt_us ? json_real(event->rtt_us / 1000.0) : json_null());
+        break;
+    case WZP_LINE_RINGING:
+    case WZP_LINE_SIGNAL:
+        break;
+    }
+    print_line(line);
+}
+
+/* ---- lines to read ---- */
+
+/** Peer text on a terminal: without control characters. */
+static const char *clean(const char *value, char buf[static 128])
+{
+    size_t len = 0;
+    for (; value && *value && len < 127; value++)
+        buf[len++] = (char)((unsigned char)*value < 32 || *value == 127 ? '?' : *value);
+    buf[len] = '\0';
+    return buf;
+}
+
+static void print_readable(const struct client_output *out, const struct wzp_line_event *event)
+{
+    char a[128], b[128];
+    switch (event->kind) {
+    case WZP_LINE_REGISTERED:
+        printf("registered as %s at %s (relay build %s)\n", out->fingerprint, out->relay,
+               event->relay_build ? clean(event->relay_build, a) : "unknown");
+        break;
+    case WZP_LINE_UNREGISTERED:
+        printf("not registered: %s; trying again\n", clean(event->reason, a));
+        break;
+    case WZP_LINE_INCOMING:
+        printf("call from %s %s\n", event->caller_fingerprint, clean(event->caller_alias, a));
+        break;
+    case WZP_LINE_RINGING:
+        puts("ringing");
+        break;
+    case WZP_LINE_ANSWERED:
+        printf("answered (%s)\n", wzp_accept_mode_name(event->accept_mode));
+        break;
+    case WZP_LINE_SETUP:
+        printf("set up: relay %s, peer %s\n", clean(event->relay_addr, a),
+               event->peer_direct_addr ? clean(event->peer_direct_addr, b) : "keeps its address private");
+        break;
+    case WZP_LINE_PATH:
+        printf("media path: %s\n", path_name(event->path));
+        break;
+    case WZP_LINE_MEDIA_UP:
+        puts("media is up");
+        break;
+    case WZP_LINE_MEDIA_DOWN:
+        printf("media lost: %s\n", clean(event->reason, a));
+        break;
+    case WZP_LINE_ROOM_UPDATE:
+        printf("%" PRIu32 " in the room\n", event->participants);
+        break;
+    case WZP_LINE_ENDED:
+        printf("ended: %s (%s)\n", client_end_name(event), clean(event->reason, a));
+        break;
+    case WZP_LINE_REFLECTED:
+        printf("observed address: %s\n", event->observed_addr ? clean(event->observed_addr, a) : "no answer");
+        break;
+    case WZP_LINE_PONG:
+        if (event->rtt_us)
+            printf("pong: %.3f ms\n", event->rtt_us / 1000.0);
+        else
+            puts("pong: no answer");
+        break;
+    case WZP_LINE_SIGNAL:
+        break;
+    }
+    (void)fflush(stdout);
+}
+
+void client_output_event(const struct client_output *out, const struct wzp_line_event *event, uint64_t now_us)
+{
+    if (!event_name(event->kind))
+        return;
+    if (out->json)
+        print_json(out, event, now_us);
+    else
+        print_readable(out, event);
+}
+
+void client_output_media(const struct client_output *out, const char *call_id, const struct client_audio_stats *stats,
+                         bool is_final, uint64_t now_us)
+{
+    if (!out->json) {
+        if (is_final)
+            printf("media: %" PRIu64 " received, %" PRIu64 " sent, %.1f %% lost, jitter %.1f ms, %s\n", stats->rx,
+                   stats->tx, stats->loss_pct, stats->jitter_ms, stats->codec);
+        (void)fflush(stdout);
+        return;
+    }
+    json_t *line = new_line(out, "media", now_us);
+    put(line, "call_id", text(call_id));
+    put(line, "rx", json_integer((json_int_t)stats->rx));
+    put(line, "tx", json_integer((json_int_t)stats->tx));
+    put(line, "lost", json_integer((json_int_t)stats->lost));
+    put(line, "loss_pct", json_real(stats->loss_pct));
+    put(line, "jitter_ms", json_real(stats->jitter_ms));
+    put(line, "codec", text(stats->codec));
+    put(line, "concealed", json_integer((json_int_t)stats->concealed));
+    put(line, "undecodable", json_integer((json_int_t)stats->undecodable));
+    put(line, "final", json_boolean(is_final));
+    print_line(line);
+}
+
+void client_output_version(const struct client_output *out, const char *build, uint64_t now_us)
+{
+    char a[128];
+    if (!out->json) {
+        printf("relay build %s\n", clean(build, a));
+        (void)fflush(stdout);
+        return;
+    }
+    json_t *line = new_line(out, "version", now_us);
+    put(line, "relay", text(out->relay));
+    put(line, "build", text(build));
+    print_line(line);
+}
