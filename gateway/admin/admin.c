@@ -17,7 +17,7 @@
 #define INTERNAL_ERROR     500u
 #define UNAVAILABLE        503u
 
-static const char json_type[] = "application/json";
+static const char type_json[] = "application/json";
 
 struct gw_admin {
     struct gw_admin_config config;
@@ -30,7 +30,7 @@ static void reply_error(struct wz_httpd_request *request, unsigned status, const
     json_t *json = json_pack("{s:s}", "error", reason);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
-    wz_httpd_reply(request, status, json_type, text, text ? strlen(text) : 0);
+    wz_httpd_reply(request, status, type_json, text, text ? strlen(text) : 0);
     json_decref(json);
 }
 
@@ -41,7 +41,7 @@ static void reply_json(struct wz_httpd_request *request, unsigned status, json_t
 
     json_decref(json);
     if (text)
-        wz_httpd_reply(request, status, json_type, text, strlen(text));
+        wz_httpd_reply(request, status, type_json, text, strlen(text));
     else
         reply_error(request, INTERNAL_ERROR, "the answer could not be made");
 }
