@@ -470,8 +470,8 @@ static int read_config_file(const char *path, uint8_t **ret, size_t *ret_len)
 
 int cfg_load(const char *path, struct cfg **ret, struct cfg_mistakes *mistakes)
 {
-    uint8_t *data;
-    size_t len;
+    uint8_t *data = NULL;
+    size_t len = 0;
     int err;
 
     *mistakes = (struct cfg_mistakes){ 0 };

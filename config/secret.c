@@ -48,7 +48,7 @@ static int read_file(void *arg, const char *path, char **ret)
 {
     char *buf = calloc(1, SECRET_FILE_MAX + 1);
     struct stat st;
-    size_t len;
+    size_t len = 0;
     int fd = -1;
     int err = -ENOMEM;
 

@@ -45,7 +45,7 @@ static int grow(struct wzp_frame_in *frame, size_t more)
 int wzp_frame_feed(struct wzp_frame_in *frame, struct wz_bytes in)
 {
     struct wz_reader reader = wz_reader(in);
-    struct wz_bytes piece;
+    struct wz_bytes piece = { 0 };
 
     int have_prefix = take_prefix(frame, &reader);
     if (have_prefix <= 0)
