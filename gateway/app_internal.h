@@ -22,7 +22,7 @@
 #define GW_APP_MAX_REGISTRATIONS 20000
 
 struct gw_app;
-struct gw_control;
+struct gw_admin;
 
 /** How a worker's events find their way: worker thread -> mailbox -> control thread. */
 struct gw_app_worker {
@@ -61,7 +61,7 @@ struct gw_app {
     struct sipua *ua;
     bool sip_closed;                 /**< its shutdown is complete: it may be freed */
     struct gw_calls *calls;
-    struct gw_control *control;      /**< the operator's door */
+    struct gw_admin *admin;          /**< the operator's door */
     unsigned worker_count;
     struct gw_worker *worker[GW_APP_MAX_WORKERS];
     struct gw_app_worker link[GW_APP_MAX_WORKERS];
