@@ -170,8 +170,12 @@ static void on_invite_response(struct sipua_call *call, int status, const char *
 {
     char buf[SIPUA_SDP_MAX_BYTES + 1];
     if (status >= 300) {
+        /* Not an answer but a failure to send: behind a NAT nobody can open the connection again, only the phone. */
+        const bool answered = sip && !nta_sip_is_internal(sip);
+        if (!answered && call->transport == SIPUA_TCP)
+            (void)sipua_reg_drop_connection(call->ua->reg, &call->peer);
         /* sofia uses 900 and up for its own troubles. */
-        finish(call, SIPUA_EV_FAILED, status < 700 ? status : 500, phrase, sip, sip != NULL);
+        finish(call, SIPUA_EV_FAILED, status < 700 ? status : 500, phrase, sip, answered);
     } else if (status >= 200) {
         on_accepted(call, status, phrase, sip);
     } else if (status > 100) {

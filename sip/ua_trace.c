@@ -21,7 +21,7 @@ void trace_received(struct sipua_call *call, const sip_t *sip)
     char summary[SUMMARY_MAX] = "", cseq[CSEQ_MAX] = "", clean[SUMMARY_MAX];
     su_home_t home[1] = { SU_HOME_INIT(home) };
     const char *raw = NULL;
-    if (!sip)
+    if (!sip || nta_sip_is_internal(sip)) /* sofia words its own time-outs as responses */
         return;
     (void)su_home_init(home);
     if (sip->sip_request) {

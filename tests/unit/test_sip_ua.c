@@ -544,6 +544,24 @@ static void redirection_is_not_followed(void **state)
     assert_false(sip_peer_receive(&world->peer, &message, 200));
 }
 
+static void closed_connection_fails_the_call_and_drops_the_binding(void **state)
+{
+    struct sip_world *world = *state;
+    const struct sipua_binding *binding[SIPUA_REG_MAX_CONTACTS];
+    assert_true(sip_world_register(world, "alice", "secret", 120, &message));
+    assert_int_equal(sipua_reg_contacts(sipua_registrar(world->ua), "alice", 0, binding), 1);
+    sip_peer_close(&world->peer);
+    sip_world_pump(world);
+    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .binding = binding[0], .from_user = "1", .sdp = OUR_SDP },
+                                NULL, &world->call),
+                     0);
+    assert_true(sip_world_wait_events(world, 1));
+    assert_int_equal(sip_world_last(world)->kind, SIPUA_EV_FAILED);
+    assert_int_equal(sip_world_last(world)->status, 503);
+    assert_int_equal(sipua_stats(world->ua).bindings, 0);
+    assert_int_equal(world->unregistered, 1);
+}
+
 static void released_call_is_hung_up_and_says_nothing(void **state)
 {
     struct sip_world *world = *state;
@@ -714,6 +732,7 @@ int main(void)
         UDP(hangup_while_ringing_cancels_and_waits_for_487),
         UDP(answer_that_crosses_the_cancel_is_acked_and_ended),
         UDP(redirection_is_not_followed),
+        TCP(closed_connection_fails_the_call_and_drops_the_binding),
         UDP(released_call_is_hung_up_and_says_nothing),
         UDP(other_methods_are_refused_without_asking_who),
         UDP(unknown_method_is_refused),
