@@ -24,7 +24,7 @@ struct gw_playout {
     struct gw_playout_config config;
     struct gw_jitter *jitter;
     struct gw_opus_decoder *opus;
-    struct gw_plc *plc;
+    struct gw_plc plc;                  /**< G.711 */
 
     size_t frame_samples;      /**< of one pull */
     size_t fifo_size, fifo_count;
@@ -61,9 +61,7 @@ static int make_decoder(struct gw_playout *p)
 {
     if (p->config.codec == GW_CODEC_OPUS)
         return gw_opus_decoder_new(&p->opus, p->config.rate_hz);
-    if (p->config.rate_hz != 8000)
-        return -EINVAL;
-    return gw_plc_new(&p->plc);
+    return p->config.rate_hz == 8000 ? 0 : -EINVAL;
 }
 
 int gw_playout_new(struct gw_playout **ret, const struct gw_playout_config *config)
@@ -107,7 +105,6 @@ void gw_playout_free(struct gw_playout *playout)
         return;
     gw_jitter_free(playout->jitter);
     gw_opus_decoder_free(playout->opus);
-    gw_plc_free(playout->plc);
     free(playout->fifo);
     free(playout->fade);
     free(playout);
@@ -118,6 +115,7 @@ void gw_playout_reset(struct gw_playout *playout)
     gw_jitter_reset(playout->jitter);
     if (playout->opus)
         gw_opus_decoder_reset(playout->opus);
+    playout->plc = (struct gw_plc){ 0 };
     playout->fifo_count = 0;
     playout->has_input = playout->has_noise = false;
 }
@@ -230,8 +228,8 @@ static size_t conceal(struct gw_playout *p, int16_t *pcm, uint32_t ticks, struct
     const size_t samples = conceal_samples(p, ticks);
     int n = -1;
 
-    if (p->plc) {
-        gw_plc_conceal(p->plc, pcm, samples);
+    if (!p->opus) {
+        gw_plc_conceal(&p->plc, pcm, samples);
         return samples;
     }
     if (fec.len)
@@ -255,7 +253,7 @@ static size_t decode(struct gw_playout *p, const struct gw_jitter_out *out, int1
     }
     gw_g711_decode(p->config.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW, out->payload.data,
                    out->payload.len, pcm);
-    gw_plc_good(p->plc, pcm, out->payload.len);
+    gw_plc_good(&p->plc, pcm, out->payload.len);
     return out->payload.len;
 }
 

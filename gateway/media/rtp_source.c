@@ -2,9 +2,12 @@
 
 #include <stdlib.h>
 
+#include "wzp/base/seq.h"
+
 #define SEQ_MOD      (UINT32_C(1) << 16)
 #define MAX_DROPOUT  3000
 #define MAX_MISORDER 100
+#define SEEN_WINDOW  64
 
 static void restart_at(struct gw_rtp_source *s, uint16_t seq)
 {
@@ -13,6 +16,8 @@ static void restart_at(struct gw_rtp_source *s, uint16_t seq)
     s->bad_seq = SEQ_MOD + 1; /* no sequence number equals this */
     s->cycles = 0;
     s->received = 0;
+    s->duplicates = 0;
+    s->seen = 0;
     s->expected_prior = 0;
     s->received_prior = 0;
 }
@@ -22,10 +27,23 @@ void gw_rtp_source_start(struct gw_rtp_source *source, uint32_t ssrc, uint32_t c
     *source = (struct gw_rtp_source){ .ssrc = ssrc, .clock_hz = clock_hz };
 }
 
+/* ahead: of the highest before. Packets further behind than the window count as new. */
+static void note_seen(struct gw_rtp_source *s, int16_t ahead)
+{
+    if (ahead > 0) {
+        s->seen = ahead < SEEN_WINDOW ? s->seen << ahead | 1 : 1;
+    } else if (ahead > -SEEN_WINDOW) {
+        const uint64_t bit = UINT64_C(1) << -ahead;
+        s->duplicates += (s->seen & bit) != 0;
+        s->seen |= bit;
+    }
+}
+
 /* RFC 3550 appendix A.1, without its probation: the latch has qualified the stream before. */
 static bool update_seq(struct gw_rtp_source *s, uint16_t seq)
 {
     const uint16_t step = (uint16_t)(seq - s->highest_seq);
+    int16_t ahead = seq16_diff(seq, s->highest_seq);
 
     if (step < MAX_DROPOUT) {
         if (seq < s->highest_seq)
@@ -37,7 +55,9 @@ static bool update_seq(struct gw_rtp_source *s, uint16_t seq)
             return false;
         }
         restart_at(s, seq); /* two in a row: the sender has restarted */
+        ahead = 0;
     }
+    note_seen(s, ahead);
     s->received++;
     return true;
 }
@@ -62,6 +82,7 @@ bool gw_rtp_source_packet(struct gw_rtp_source *source, uint16_t seq, uint32_t t
         restart_at(source, seq);
         source->active = true;
         source->received = 1;
+        source->seen = 1;
     } else if (!update_seq(source, seq)) {
         return false;
     }
@@ -106,7 +127,8 @@ void gw_rtp_source_report(struct gw_rtp_source *source, uint64_t now_us, struct 
 uint32_t gw_rtp_source_lost(const struct gw_rtp_source *source)
 {
     const uint32_t all = expected(source);
-    return all > source->received ? all - source->received : 0;
+    const uint32_t came = source->received - source->duplicates;
+    return all > came ? all - came : 0;
 }
 
 uint32_t gw_rtp_source_jitter_us(const struct gw_rtp_source *source)

@@ -16,7 +16,9 @@ struct gw_rtp_source {
     uint32_t cycles;         /**< wraps, shifted by 16 */
     uint32_t base_seq;
     uint32_t bad_seq;        /**< a jump waits for its successor before it is believed */
-    uint32_t received;
+    uint32_t received;       /**< duplicates included, as RFC 3550 counts */
+    uint32_t duplicates;
+    uint64_t seen;           /**< bit n: highest_seq - n came */
     uint32_t expected_prior;
     uint32_t received_prior;
     int32_t transit_ticks;
@@ -33,7 +35,7 @@ bool gw_rtp_source_packet(struct gw_rtp_source *source, uint16_t seq, uint32_t t
 void gw_rtp_source_sr(struct gw_rtp_source *source, uint64_t ntp, uint64_t now_us);
 /** Fill the block for our next report and begin a new interval. */
 void gw_rtp_source_report(struct gw_rtp_source *source, uint64_t now_us, struct gw_rtcp_block *ret);
-/** Packets expected minus received since the start; 0 when duplicates outnumber losses. */
+/** Packets that never came since the start; duplicates make up for nothing. */
 uint32_t gw_rtp_source_lost(const struct gw_rtp_source *source);
 uint32_t gw_rtp_source_jitter_us(const struct gw_rtp_source *source);
 

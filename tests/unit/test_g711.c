@@ -92,19 +92,18 @@ static void encoding_stays_within_the_step_of_its_segment(void **state)
 
 static void concealment_goes_on_and_fades(void **state)
 {
-    struct gw_plc *plc;
+    struct gw_plc plc = { 0 };
     int16_t pcm[160];
     double energy[8];
 
     (void)state;
-    assert_int_equal(gw_plc_new(&plc), 0);
     for (int f = 0; f < 10; f++) {
         for (int i = 0; i < 160; i++)
             pcm[i] = (int16_t)lrint(8000 * sin(2 * 3.14159265 * 200 * (f * 160 + i) / 8000));
-        gw_plc_good(plc, pcm, 160);
+        gw_plc_good(&plc, pcm, 160);
     }
     for (int f = 0; f < 8; f++) {
-        gw_plc_conceal(plc, pcm, 160);
+        gw_plc_conceal(&plc, pcm, 160);
         energy[f] = 0;
         for (int i = 0; i < 160; i++)
             energy[f] += (double)pcm[i] * pcm[i];
@@ -112,8 +111,6 @@ static void concealment_goes_on_and_fades(void **state)
     assert_true(energy[0] > 160 * 0.3 * 32e6); /* close to the sine's own energy */
     assert_true(energy[2] < energy[0]);
     assert_true(energy[7] < 1);
-    gw_plc_free(plc);
-    gw_plc_free(NULL);
 }
 
 int main(void)
