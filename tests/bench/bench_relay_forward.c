@@ -1,9 +1,9 @@
-/* What forwarding one datagram costs a relay in CPU time, against a raw UDP forwarder that batches the same way.
+/* What forwarding one datagram costs a relay in CPU time, against a raw UDP forwarder that batches alike.
  *
- * The forwarder runs on a thread of its own whose CPU clock is read; the clients, one socket each, run on the main
- * thread and are not counted. Saturating modes keep a window of datagrams in flight per room, so nothing is dropped and
- * both forwarders see the same bursts; paced modes send as phones do.
- * A figure is CPU time of the forwarder's thread per datagram that arrived, kernel part included. */
+ * The forwarder runs on a thread of its own whose CPU clock is read; the clients, one socket each, run on the
+ * main thread and are not counted. Saturating modes keep a window of datagrams in flight per room, so nothing
+ * is dropped and both forwarders see the same bursts; paced modes send as phones do. A figure is CPU time of
+ * the forwarder's thread per datagram that arrived, kernel part included. */
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -37,10 +37,8 @@ struct mode {
 };
 
 static const struct mode modes[] = {
-    { "saturated_1to1_20B", 8, 2, 20, 64, 0, 1500 },
-    { "saturated_1to1_160B", 8, 2, 160, 64, 0, 1500 },
-    { "saturated_1to7_20B", 1, 8, 20, 128, 0, 1500 },
-    { "saturated_1to7_160B", 1, 8, 160, 128, 0, 1500 },
+    { "saturated_1to1_20B", 8, 2, 20, 64, 0, 1500 },   { "saturated_1to1_160B", 8, 2, 160, 64, 0, 1500 },
+    { "saturated_1to7_20B", 1, 8, 20, 128, 0, 1500 },  { "saturated_1to7_160B", 1, 8, 160, 128, 0, 1500 },
     { "paced_20x4_50pps", 20, 4, 80, 0, 20000, 3000 },
 };
 
@@ -59,7 +57,9 @@ struct forwarder {
 
 static int start_relay(struct forwarder *f)
 {
-    struct wzp_relay_server_config config = { .relay = { .build = "bench", .max_sessions = 1000, .rng = &wz_rng_system } };
+    struct wzp_relay_server_config config = {
+        .relay = { .build = "bench", .max_sessions = 1000, .rng = &wz_rng_system }
+    };
     memset(config.relay.seed, 1, sizeof config.relay.seed);
     int err = wz_addr_parse("127.0.0.1:0", &config.listen);
     if (!err)
@@ -202,7 +202,8 @@ static void count_arrival(struct client *c)
         pump(talker_of(run, c->room));
 }
 
-static void on_udp(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local)
+static void on_udp(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
+                   const struct wz_addr *local)
 {
     (void)data, (void)len, (void)from, (void)local;
     count_arrival(arg);
@@ -286,7 +287,9 @@ static int send_call_offer(struct wzp_quic_conn *conn)
 
 static int open_relay_client(struct run *run, struct client *c, unsigned room)
 {
-    static const struct wzp_quic_handlers handlers = { .message = on_message, .datagram = on_datagram, .closed = on_closed };
+    static const struct wzp_quic_handlers handlers = { .message = on_message,
+                                                       .datagram = on_datagram,
+                                                       .closed = on_closed };
     struct wzp_quic_config config = { .rng = &wz_rng_system };
     char name[16];
     snprintf(name, sizeof name, "room%u", room);
@@ -295,14 +298,18 @@ static int open_relay_client(struct run *run, struct client *c, unsigned room)
         err = wzp_quic_new(&c->quic, run->loop, &config);
     if (err)
         return err;
-    const struct wzp_quic_dial dial = { .to = run->forwarder->address, .sni = name, .handlers = &handlers, .arg = c };
+    const struct wzp_quic_dial dial = {
+        .to = run->forwarder->address, .sni = name, .handlers = &handlers, .arg = c
+    };
     err = wzp_quic_connect(c->quic, &dial, &c->conn);
     return err ? err : send_call_offer(c->conn);
 }
 
 static int open_floor_client(struct run *run, struct client *c, unsigned room)
 {
-    struct wz_udp_config config = { .fd = -1, .want_gro = true, .buffer_bytes = 4 << 20, .packet = on_udp, .arg = c };
+    struct wz_udp_config config = {
+        .fd = -1, .want_gro = true, .buffer_bytes = 4 << 20, .packet = on_udp, .arg = c
+    };
     int err = wz_addr_parse("127.0.0.1:0", &config.bind);
     if (!err)
         err = wz_udp_new(&c->udp, run->loop, &config);
@@ -338,7 +345,8 @@ static int open_clients(struct run *run)
             c->room = &run->room[room];
             c->talks = run->mode->window == 0 || member == 0;
             wz_timer_init(&c->pace, run->loop, on_pace, c);
-            const int err = run->forwarder->is_relay ? open_relay_client(run, c, room) : open_floor_client(run, c, room);
+            const int err =
+                run->forwarder->is_relay ? open_relay_client(run, c, room) : open_floor_client(run, c, room);
             if (err)
                 return err;
         }
@@ -405,8 +413,8 @@ static uint64_t measure(const struct mode *mode, bool is_relay)
     if (arrived > 0)
         result_ns = (forwarder_cpu_us(run->forwarder) - cpu_us) * 1000 / arrived;
     if (run->stalls > 0 || arrived == 0)
-        fprintf(stderr, "bench_relay_forward: %s: %llu arrived, %llu stalls\n", mode->name, (unsigned long long)arrived,
-                (unsigned long long)run->stalls);
+        fprintf(stderr, "bench_relay_forward: %s: %llu arrived, %llu stalls\n", mode->name,
+                (unsigned long long)arrived, (unsigned long long)run->stalls);
 out:
     close_clients(run);
     forwarder_stop(run->forwarder);
@@ -425,7 +433,8 @@ int main(void)
             status = EXIT_FAILURE;
             continue;
         }
-        printf("relay_forward.%s %.3f us_cpu_per_datagram %.2f against a raw UDP forwarder batching the same way\n",
+        printf("relay_forward.%s %.3f us_cpu_per_datagram %.2f against a raw UDP forwarder batching the same "
+               "way\n",
                modes[i].name, (double)relay_ns / 1000.0, (double)relay_ns / (double)floor_ns);
         fflush(stdout);
     }

@@ -1,6 +1,7 @@
-/* Arbitrary signal bodies against the relay core in a small world: two users in a call, a third registered, one media
- * connection in a room, one unregistered connection. Input: blocks of  who (1 byte) · length (2 bytes, big-endian) ·
- * body;  who picks the connection, and in its upper bits whether the clock moves on or a datagram is sent instead. */
+/* Arbitrary signal bodies against the relay core in a small world: two users in a call, a third registered,
+ * one media connection in a room, one unregistered connection. Input: blocks of  who (1 byte) · length (2
+ * bytes, big-endian) · body;  who picks the connection, and in its upper bits whether the clock moves on or a
+ * datagram is sent instead. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -84,19 +85,21 @@ static void connect_as(struct world *w, uint64_t conn, const char *sni)
     check(w->relay, w->open, w->now_us, &effects);
 }
 
-static void join_room(struct world *w, uint64_t conn, unsigned user, const char *room, const struct wz_rng *rng)
+static void join_room(struct world *w, uint64_t conn, unsigned user, const char *room,
+                      const struct wz_rng *rng)
 {
     struct wzp_handshake handshake;
     struct wzp_signal offer;
     connect_as(w, conn, room);
-    if (wzp_handshake_init(&handshake, rng) != 0 || wzp_handshake_offer(&handshake, &w->user[user], "x", &offer) != 0)
+    if (wzp_handshake_init(&handshake, rng) != 0 ||
+        wzp_handshake_offer(&handshake, &w->user[user], "x", &offer) != 0)
         abort();
     send_signal(w, conn, &offer);
     wzp_signal_done(&offer);
     wzp_handshake_done(&handshake);
 }
 
-/** Users 0..2 on connections 1..3; 0 calls 1 as "c1", which is answered; 0 is in its room on 4; 5 and 6 said nothing. */
+/** Users 0..2 on connections 1..3; 1 has answered call "c1" of 0; 0 is in its room on 4; 5, 6 are mute. */
 static void furnish(struct world *w, const struct wz_rng *rng)
 {
     static char id[] = "c1";
@@ -117,8 +120,9 @@ static void furnish(struct world *w, const struct wz_rng *rng)
                                            .call_id = id,
                                            .keys = { .has_identity = true, .has_ephemeral = true } } };
     send_signal(w, 1, &offer);
-    send_signal(w, 2, &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_ANSWER,
-                                            .answer = { .call_id = id, .accept_mode = WZP_ACCEPT_TRUSTED } });
+    send_signal(w, 2,
+                &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_ANSWER,
+                                      .answer = { .call_id = id, .accept_mode = WZP_ACCEPT_TRUSTED } });
     join_room(w, 4, 0, "call-c1", rng);
     connect_as(w, 5, "ops");
     connect_as(w, 6, "_signal");

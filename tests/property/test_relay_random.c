@@ -1,8 +1,8 @@
 /* Random events against the relay core, checked after every step:
- *   - effects go to live connections only (tests/support/relay_world.c fails otherwise), every message decodes;
+ *   - effects go to live connections only (tests/support/relay_world.c fails otherwise), all messages decode;
  *   - no call outlives its timers, none is left when everybody is gone;
  *   - the registered, session and room counts are what the events add up to;
- *   - an address a callee announced is seen by nobody unless it accepted as trusted, and then by the caller only;
+ *   - an address a callee announced is seen by nobody but the caller, and only after a trusted answer;
  *   - a CallSetup goes to the two parties of an accepted call only;
  *   - datagrams reach exactly the others of the room.
  * A failure prints the seed; WZP_TEST_SEED=N runs that one alone. */
@@ -18,12 +18,12 @@
 
 #include "tests/support/relay_world.h"
 
-#define SEEDS      60
-#define STEPS      600
-#define CONNS_MAX  24
-#define CALLS_MAX  12
-#define RING_MS    5000
-#define SETUP_MS   2000
+#define SEEDS            60
+#define STEPS            600
+#define CONNS_MAX        24
+#define CALLS_MAX        12
+#define RING_MS          5000
+#define SETUP_MS         2000
 #define REGISTER_WAIT_MS 1000
 
 /** For the message of a failure; 0: no story is running. */
@@ -255,7 +255,11 @@ static void event_drop(struct story *s)
 
 static void event_noise(struct story *s)
 {
-    static const char *const noise[] = { "\"Reflect\"", "{", "\"Hold\"", "{\"Future\":1}", "{\"Ping\":{\"timestamp_ms\":1}}",
+    static const char *const noise[] = { "\"Reflect\"",
+                                         "{",
+                                         "\"Hold\"",
+                                         "{\"Future\":1}",
+                                         "{\"Ping\":{\"timestamp_ms\":1}}",
                                          "{\"CallRinging\":{\"call_id\":\"call1\"}}" };
     const struct client *c = pick(s, (enum role)below(s, 2));
     if (c)
@@ -281,9 +285,9 @@ static void event_time(struct story *s)
 }
 
 static void (*const events[])(struct story *s) = {
-    event_register, event_register, event_join,   event_join,        event_offer, event_offer,    event_offer,
-    event_answer,   event_answer,   event_answer, event_path_report, event_hangup, event_datagram, event_drop,
-    event_noise,    event_time,
+    event_register, event_register, event_join,   event_join,   event_offer,       event_offer,
+    event_offer,    event_answer,   event_answer, event_answer, event_path_report, event_hangup,
+    event_datagram, event_drop,     event_noise,  event_time,
 };
 
 /* ---- invariants ---- */
@@ -309,7 +313,7 @@ static void check_counts(struct story *s)
     assert_true(wzp_relay_deadline_us(s->w->relay) > s->w->now_us);
 }
 
-/** With every media connection gone and everybody silent, the calls that are left are those on a direct path. */
+/** With every media connection gone and no direct path left, every call ends by its timers. */
 static void check_timers(struct story *s)
 {
     for (size_t i = 0; i < CONNS_MAX; i++) {
@@ -358,8 +362,7 @@ static void run_story(uint64_t seed)
                                              .register_wait_ms = REGISTER_WAIT_MS,
                                              .offers_per_minute = 100000,
                                              .strict_privacy = seed % 3 == 0 };
-    struct story story = { .w = relay_world_new(&config),
-                           .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+    struct story story = { .w = relay_world_new(&config), .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
     story.w->silent = true;
     story.w->arg = &story;
     story.w->on_send = check_send;
@@ -380,7 +383,8 @@ static int name_the_seed(void **state)
 {
     (void)state;
     if (running_seed)
-        print_error("failed with seed %" PRIu64 "; WZP_TEST_SEED=%" PRIu64 " runs it alone\n", running_seed, running_seed);
+        print_error("failed with seed %" PRIu64 "; WZP_TEST_SEED=%" PRIu64 " runs it alone\n", running_seed,
+                    running_seed);
     return 0;
 }
 

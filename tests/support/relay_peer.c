@@ -110,7 +110,8 @@ static const struct wzp_quic_handlers handlers = {
     .closed = on_closed,
 };
 
-int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni, unsigned user)
+int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
+                    unsigned user)
 {
     uint8_t seed[WZP_SEED_BYTES] = { 0 };
     *peer = (struct relay_peer){ .quic = quic };
@@ -140,7 +141,7 @@ void relay_peer_done(struct relay_peer *peer)
         wzp_quic_close(peer->conn, "done");
     if (!peer->inbox.next)
         return; /* never dialled */
-    wz_list_foreach(pos, next, &peer->inbox)
+    wz_list_foreach (pos, next, &peer->inbox)
         free(wz_container_of(pos, struct message, node));
     wz_list_init(&peer->inbox);
 }

@@ -1,5 +1,5 @@
-/* A client of a relay over real QUIC, for tests and benchmarks: it registers or joins a room and keeps what it
- * receives. Thread: that of its loop. */
+/* A client of a relay over real QUIC, for tests and benchmarks: it registers or joins a room and keeps what
+ * it receives. Thread: that of its loop. */
 #ifndef TESTS_SUPPORT_RELAY_PEER_H
 #define TESTS_SUPPORT_RELAY_PEER_H
 
@@ -27,14 +27,15 @@ struct relay_peer {
     char uni[256];         /**< what came on a unidirectional stream */
     size_t uni_len;
     uint64_t datagrams;
-    size_t datagram_len;   /**< of the last one */
+    size_t datagram_len; /**< of the last one */
     uint8_t datagram[1500];
-    struct wz_list inbox;  /**< messages not taken, without Acks, CallAnswers and RoomUpdates */
+    struct wz_list inbox; /**< messages not taken, without Acks, CallAnswers and RoomUpdates */
 };
 
 /** Start dialling; sni "_signal" registers user (a small number) when it is up, other names join a room, and
  *  "ping" and "version" just wait. 0 or a negative errno of wzp_quic_connect(). */
-int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni, unsigned user);
+int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
+                    unsigned user);
 /** Close if open and forget the inbox. */
 void relay_peer_done(struct relay_peer *peer);
 

@@ -47,7 +47,7 @@ struct relay_world *relay_world_new(const struct wzp_relay_config *config)
 static void free_inbox(struct relay_world_conn *conn)
 {
     struct wz_list *pos, *next;
-    wz_list_foreach(pos, next, &conn->inbox)
+    wz_list_foreach (pos, next, &conn->inbox)
         free(wz_container_of(pos, struct message, node));
     wz_list_init(&conn->inbox);
 }
@@ -55,7 +55,7 @@ static void free_inbox(struct relay_world_conn *conn)
 void relay_world_free(struct relay_world *w)
 {
     struct wz_list *pos, *next;
-    wz_list_foreach(pos, next, &w->conns) {
+    wz_list_foreach (pos, next, &w->conns) {
         struct relay_world_conn *conn = wz_container_of(pos, struct relay_world_conn, node);
         free_inbox(conn);
         free(conn->uni);
@@ -69,7 +69,7 @@ void relay_world_free(struct relay_world *w)
 struct relay_world_conn *relay_world_conn(struct relay_world *w, uint64_t id)
 {
     struct wz_list *pos, *next;
-    wz_list_foreach(pos, next, &w->conns) {
+    wz_list_foreach (pos, next, &w->conns) {
         struct relay_world_conn *conn = wz_container_of(pos, struct relay_world_conn, node);
         if (conn->id == id)
             return conn;
@@ -244,7 +244,8 @@ struct wzp_signal relay_world_take(struct relay_world *w, uint64_t conn, enum wz
     return signal;
 }
 
-void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason, const char *call_id)
+void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason,
+                             const char *call_id)
 {
     struct wzp_signal hangup = relay_world_take(w, conn, WZP_SIG_HANGUP);
     assert_string_equal(wzp_hangup_reason_name(hangup.hangup.reason), wzp_hangup_reason_name(reason));
@@ -283,8 +284,8 @@ uint64_t relay_world_register_plain(struct relay_world *w, unsigned user)
     return register_user(w, user, false);
 }
 
-void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee, const char *call_id,
-                       const char *reflexive, const char *local)
+void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee,
+                       const char *call_id, const char *reflexive, const char *local)
 {
     struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_OFFER,
                                  .offer = { .caller_fingerprint = w->user[caller].fingerprint,
@@ -315,7 +316,8 @@ void relay_world_answer(struct relay_world *w, uint64_t conn, const char *call_i
     relay_world_send(w, conn, &signal);
 }
 
-void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason, const char *call_id)
+void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason,
+                        const char *call_id)
 {
     relay_world_send(w, conn,
                      &(struct wzp_signal){ .kind = WZP_SIG_HANGUP,
@@ -325,11 +327,11 @@ void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_re
 void relay_world_path_report(struct relay_world *w, uint64_t conn, const char *call_id, bool direct_ok)
 {
     static char winner[] = "Direct";
-    relay_world_send(w, conn,
-                     &(struct wzp_signal){ .kind = WZP_SIG_MEDIA_PATH_REPORT,
-                                           .path_report = { .call_id = (char *)call_id,
-                                                            .direct_ok = direct_ok,
-                                                            .race_winner = winner } });
+    relay_world_send(
+        w, conn,
+        &(struct wzp_signal){
+            .kind = WZP_SIG_MEDIA_PATH_REPORT,
+            .path_report = { .call_id = (char *)call_id, .direct_ok = direct_ok, .race_winner = winner } });
 }
 
 uint64_t relay_world_join(struct relay_world *w, unsigned user, const char *room, const char *alias)

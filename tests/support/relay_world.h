@@ -1,5 +1,5 @@
-/* A relay core alone under a virtual clock: the test plays every client, the world carries out effects, keeps what
- * each connection received, and fails the test when an effect names a connection that is not there. */
+/* A relay core alone under a virtual clock: the test plays every client, the world carries out effects, keeps
+ * what each connection received, and fails the test when an effect names a connection that is not there. */
 #ifndef TESTS_SUPPORT_RELAY_WORLD_H
 #define TESTS_SUPPORT_RELAY_WORLD_H
 
@@ -15,14 +15,14 @@
 #define RELAY_WORLD_USERS 8
 /** Where clients come from, and where they reach the relay, unless a test says otherwise. */
 #define RELAY_WORLD_REMOTE "203.0.113.7:40007"
-#define RELAY_WORLD_LOCAL "198.51.100.1:4433"
+#define RELAY_WORLD_LOCAL  "198.51.100.1:4433"
 
 struct relay_world_conn {
     uint64_t id;
     bool open;
-    char *uni;              /**< what came on a unidirectional stream, or NULL */
-    char *close_reason;     /**< the relay closed it; or NULL */
-    struct wz_list inbox;   /**< messages not taken yet */
+    char *uni;            /**< what came on a unidirectional stream, or NULL */
+    char *close_reason;   /**< the relay closed it; or NULL */
+    struct wz_list inbox; /**< messages not taken yet */
     struct wz_list node;
 };
 
@@ -33,8 +33,8 @@ struct relay_world {
     struct wzp_identity user[RELAY_WORLD_USERS];
     struct wz_list conns;
     uint64_t last_id;
-    bool silent;            /**< drop what connections receive instead of keeping it */
-    size_t sends;           /**< SEND effects so far */
+    bool silent;             /**< drop what connections receive instead of keeping it */
+    size_t sends;            /**< SEND effects so far */
     char last_accepted[256]; /**< text of the last "call.accepted" */
     /** Called for every message sent to a connection; NULL: none. */
     void (*on_send)(struct relay_world *w, struct relay_world_conn *conn, struct wz_bytes body);
@@ -46,7 +46,8 @@ struct relay_world *relay_world_new(const struct wzp_relay_config *config);
 void relay_world_free(struct relay_world *w);
 
 uint64_t relay_world_connect(struct relay_world *w, const char *sni);
-uint64_t relay_world_connect_from(struct relay_world *w, const char *sni, const char *remote, const char *local);
+uint64_t relay_world_connect_from(struct relay_world *w, const char *sni, const char *remote,
+                                  const char *local);
 void relay_world_send(struct relay_world *w, uint64_t conn, const struct wzp_signal *signal);
 void relay_world_send_text(struct relay_world *w, uint64_t conn, const char *json);
 /** The client's end: tell the relay that the connection is gone. */
@@ -71,16 +72,17 @@ void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hang
 uint64_t relay_world_register(struct relay_world *w, unsigned user);
 uint64_t relay_world_register_plain(struct relay_world *w, unsigned user);
 /** caller offers; "ADDR" texts may be NULL. Nothing is taken. */
-void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee, const char *call_id,
-                       const char *reflexive, const char *local);
+void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee,
+                       const char *call_id, const char *reflexive, const char *local);
 void relay_world_answer(struct relay_world *w, uint64_t conn, const char *call_id, enum wzp_accept_mode mode,
                         const char *reflexive, const char *local);
 /** call_id NULL: none. */
-void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason, const char *call_id);
+void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason,
+                        const char *call_id);
 void relay_world_path_report(struct relay_world *w, uint64_t conn, const char *call_id, bool direct_ok);
 /** Connect to a room and send the user's CallOffer. Nothing is taken. The handle is the connection's. */
 uint64_t relay_world_join(struct relay_world *w, unsigned user, const char *room, const char *alias);
-/** Offer, ringing, answer, setup: everything taken; both parties are registered as caller_conn and callee_conn. */
+/** Offer, ringing, answer, setup: everything taken. Both parties are registered. */
 void relay_world_call(struct relay_world *w, uint64_t caller_conn, unsigned caller, uint64_t callee_conn,
                       unsigned callee, const char *call_id);
 /** Route one datagram; how many others got it. The handles are struct relay_world_conn *. */

@@ -86,20 +86,21 @@ static void unknown_fields_of_offer_and_answer_survive(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     char json[2048];
-    snprintf(json, sizeof json,
-             "{\"DirectCallOffer\":{\"caller_fingerprint\":\"somebody else\",\"caller_alias\":null,"
-             "\"target_fingerprint\":\"%s\",\"call_id\":\"c1\","
-             "\"identity_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
-             "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
-             "\"signature\":[],\"supported_profiles\":[],\"dialled_number\":\"4711\",\"future\":{\"a\":[1,2]}}}",
-             w->user[BOB].fingerprint);
+    snprintf(
+        json, sizeof json,
+        "{\"DirectCallOffer\":{\"caller_fingerprint\":\"somebody else\",\"caller_alias\":null,"
+        "\"target_fingerprint\":\"%s\",\"call_id\":\"c1\","
+        "\"identity_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+        "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+        "\"signature\":[],\"supported_profiles\":[],\"dialled_number\":\"4711\",\"future\":{\"a\":[1,2]}}}",
+        w->user[BOB].fingerprint);
     relay_world_send_text(w, alice, json);
     char *text = relay_world_take_text(w, bob);
     assert_non_null(strstr(text, "\"future\":{\"a\":[1,2]}"));
     assert_non_null(strstr(text, "\"dialled_number\":\"4711\""));
     free(text);
-    relay_world_send_text(w, bob,
-                          "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\",\"x\":7}}");
+    relay_world_send_text(
+        w, bob, "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\",\"x\":7}}");
     expect(w, alice, WZP_SIG_CALL_RINGING);
     text = relay_world_take_text(w, alice);
     assert_non_null(strstr(text, "\"x\":7"));
@@ -369,7 +370,8 @@ static void generic_answer_hides_the_callee_even_if_its_client_told(void **state
         free(text);
     }
     struct wzp_signal to_bob = relay_world_take(w, bob, WZP_SIG_CALL_SETUP);
-    assert_string_equal(to_bob.setup.peer_direct_addr, ALICE_ADDR); /* the caller's are shown: as the reference */
+    assert_string_equal(to_bob.setup.peer_direct_addr,
+                        ALICE_ADDR); /* the caller's are shown: as the reference */
     wzp_signal_done(&to_bob);
     assert_non_null(strstr(w->last_accepted, "p2p_viable=false"));
 }
@@ -406,8 +408,9 @@ static void setup_without_addresses_leaves_the_fields_out(void **state)
     expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_TRUSTED, NULL, NULL);
     char *text = relay_world_take_text(w, bob);
-    assert_string_equal(text, "{\"CallSetup\":{\"call_id\":\"c1\",\"room\":\"call-c1\",\"relay_addr\":\"" RELAY_WORLD_LOCAL
-                              "\"}}");
+    assert_string_equal(
+        text,
+        "{\"CallSetup\":{\"call_id\":\"c1\",\"room\":\"call-c1\",\"relay_addr\":\"" RELAY_WORLD_LOCAL "\"}}");
     free(text);
 }
 
@@ -468,7 +471,8 @@ static void only_the_callee_may_answer(void **state)
     assert_int_equal(stats(w)->refused_wrong_party, 3);
     assert_int_equal(stats(w)->calls_setup_total, 0);
     assert_int_equal(stats(w)->calls, 1);
-    assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
+    assert_int_equal(
+        relay_world_waiting(w, alice) + relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
 }
 
 static void second_answer_and_answer_to_an_unknown_call_do_nothing(void **state)

@@ -165,12 +165,12 @@ static void ring(struct daemon *d)
     assert_int_equal(relay_peer_dial(&d->bob, d->quic, listening(d), "_signal", 2), 0);
     assert_true(quic_wait(d->loop, d->alice.registered && d->bob.registered, QUIC_WAIT_MS));
     char id[] = "c1";
-    relay_peer_send(&d->alice,
-                    &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_OFFER,
-                                          .offer = { .caller_fingerprint = d->alice.identity.fingerprint,
-                                                     .target_fingerprint = d->bob.identity.fingerprint,
-                                                     .call_id = id,
-                                                     .keys = { .has_identity = true, .has_ephemeral = true } } });
+    relay_peer_send(&d->alice, &(struct wzp_signal){
+                                   .kind = WZP_SIG_DIRECT_CALL_OFFER,
+                                   .offer = { .caller_fingerprint = d->alice.identity.fingerprint,
+                                              .target_fingerprint = d->bob.identity.fingerprint,
+                                              .call_id = id,
+                                              .keys = { .has_identity = true, .has_ephemeral = true } } });
     assert_true(quic_wait(d->loop, !wz_list_is_empty(&d->bob.inbox), QUIC_WAIT_MS));
 }
 
@@ -179,8 +179,9 @@ static void ring(struct daemon *d)
 static void help_names_every_option(void **state)
 {
     struct daemon *d = *state;
-    static const char *const options[] = { "--identity", "--listen", "--public-address", "--max-sessions",
-                                           "--strict-privacy", "--log-level", "--json-log", "--version", "--help" };
+    static const char *const options[] = { "--identity",     "--listen",         "--public-address",
+                                           "--max-sessions", "--strict-privacy", "--log-level",
+                                           "--json-log",     "--version",        "--help" };
     spawn(d, (const char *const[]){ "-h", NULL });
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         assert_true(output_has(d, options[i]));
@@ -199,9 +200,14 @@ static void wrong_arguments_are_named_and_end_with_two(void **state)
 {
     struct daemon *d = *state;
     static const char *const wrong[][2] = {
-        { "--listen", "localhost:1" },      { "--listen", "1.2.3.4:99999" }, { "--public-address", "0.0.0.0:1" },
-        { "--public-address", "relay.org" }, { "--max-sessions", "0" },       { "--max-sessions", "1x" },
-        { "--log-level", "loud" },          { "--no-such-option", NULL },
+        { "--listen", "localhost:1" },
+        { "--listen", "1.2.3.4:99999" },
+        { "--public-address", "0.0.0.0:1" },
+        { "--public-address", "relay.org" },
+        { "--max-sessions", "0" },
+        { "--max-sessions", "1x" },
+        { "--log-level", "loud" },
+        { "--no-such-option", NULL },
         { "surplus", NULL },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -228,7 +234,8 @@ static void port_in_use_is_said_and_ends_with_one(void **state)
     char address[WZ_ADDR_TEXT_MAX];
     start(d);
     const struct wz_addr addr = listening(d);
-    spawn(&second, (const char *const[]){ "--listen", wz_addr_format(&addr, address), "-i", d->identity, NULL });
+    spawn(&second,
+          (const char *const[]){ "--listen", wz_addr_format(&addr, address), "-i", d->identity, NULL });
     assert_true(output_has(&second, "relay.cannot_listen"));
     assert_int_equal(exit_status(&second), 1);
     close(second.out);
@@ -244,7 +251,8 @@ static void start_line_tells_address_and_both_fingerprints_which_stay(void **sta
     start(d);
     assert_true(listening(d).port != 0);
     assert_int_equal(sscanf(strstr(d->text, "\"fingerprint\""), "\"fingerprint\":\"%63[0-9a-f:]", first), 1);
-    assert_int_equal(sscanf(strstr(d->text, "\"tls_fingerprint\""), "\"tls_fingerprint\":\"%127[0-9a-f:]", tls_first), 1);
+    assert_int_equal(
+        sscanf(strstr(d->text, "\"tls_fingerprint\""), "\"tls_fingerprint\":\"%127[0-9a-f:]", tls_first), 1);
     assert_int_equal(strlen(first), 39);
     assert_int_equal(strlen(tls_first), 95);
     assert_int_equal(stat(d->identity, &info), 0);
@@ -254,7 +262,8 @@ static void start_line_tells_address_and_both_fingerprints_which_stay(void **sta
     assert_int_equal(exit_status(d), 0);
     start(d);
     assert_int_equal(sscanf(strstr(d->text, "\"fingerprint\""), "\"fingerprint\":\"%63[0-9a-f:]", again), 1);
-    assert_int_equal(sscanf(strstr(d->text, "\"tls_fingerprint\""), "\"tls_fingerprint\":\"%127[0-9a-f:]", tls_again), 1);
+    assert_int_equal(
+        sscanf(strstr(d->text, "\"tls_fingerprint\""), "\"tls_fingerprint\":\"%127[0-9a-f:]", tls_again), 1);
     assert_string_equal(first, again);
     assert_string_equal(tls_first, tls_again);
 }
@@ -278,7 +287,8 @@ static void sigterm_waits_for_the_call(void **state)
     kill(d->pid, SIGTERM);
     assert_true(output_has(d, "relay.draining"));
     relay_peer_send_text(&d->alice, "\"Reflect\"");
-    assert_true(quic_wait(d->loop, d->alice.inbox.next->next != &d->alice.inbox, QUIC_WAIT_MS)); /* still serving */
+    assert_true(
+        quic_wait(d->loop, d->alice.inbox.next->next != &d->alice.inbox, QUIC_WAIT_MS)); /* still serving */
     relay_peer_send_text(&d->bob, "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"Reject\"}}");
     assert_int_equal(exit_status(d), 0);
     assert_true(output_has(d, "relay.drained"));

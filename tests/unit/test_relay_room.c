@@ -126,10 +126,11 @@ static void call_offer_is_answered_with_a_valid_signature_then_the_room_is_told(
     assert_int_equal(answer.call_answer.chosen_profile.codec, WZP_CODEC_OPUS_24K);
     wzp_signal_done(&answer);
     char *text = relay_world_take_text(w, conn), expected[256];
-    snprintf(expected, sizeof expected,
-             "{\"RoomUpdate\":{\"count\":1,\"participants\":[{\"fingerprint\":\"%s\",\"alias\":\"Swift Wolf\","
-             "\"relay_label\":null}]}}",
-             w->user[ALICE].fingerprint);
+    snprintf(
+        expected, sizeof expected,
+        "{\"RoomUpdate\":{\"count\":1,\"participants\":[{\"fingerprint\":\"%s\",\"alias\":\"Swift Wolf\","
+        "\"relay_label\":null}]}}",
+        w->user[ALICE].fingerprint);
     assert_string_equal(text, expected);
     free(text);
     assert_int_equal(stats(w)->rooms, 1);

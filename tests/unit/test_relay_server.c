@@ -1,5 +1,5 @@
-/* The relay as a server: real QUIC on loopback, one loop. What the relay decides is tested in test_relay*.c; here it
- * is whether decisions reach the wire and back. */
+/* The relay as a server: real QUIC on loopback, one loop. What the relay decides is tested in test_relay*.c;
+ * here it is whether decisions reach the wire and back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -85,7 +85,8 @@ static struct relay_peer *join(struct world *w, unsigned user, const char *room,
     return peer;
 }
 
-static void wait_for(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind, struct wzp_signal *ret)
+static void wait_for(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind,
+                     struct wzp_signal *ret)
 {
     assert_true(quic_wait(w->loop, !wz_list_is_empty(&peer->inbox), QUIC_WAIT_MS));
     assert_true(relay_peer_take(peer, kind, ret));
@@ -172,11 +173,12 @@ static void second_server_on_the_same_port_is_refused(void **state)
 static void offer(struct world *w, struct relay_peer *from, struct relay_peer *to, const char *call_id)
 {
     (void)w;
-    relay_peer_send(from, &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_OFFER,
-                                                .offer = { .caller_fingerprint = from->identity.fingerprint,
-                                                           .target_fingerprint = to->identity.fingerprint,
-                                                           .call_id = (char *)call_id,
-                                                           .keys = { .has_identity = true, .has_ephemeral = true } } });
+    relay_peer_send(
+        from, &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_OFFER,
+                                    .offer = { .caller_fingerprint = from->identity.fingerprint,
+                                               .target_fingerprint = to->identity.fingerprint,
+                                               .call_id = (char *)call_id,
+                                               .keys = { .has_identity = true, .has_ephemeral = true } } });
 }
 
 static void forget(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind)
@@ -193,7 +195,8 @@ static void call_is_set_up_in_order_and_both_get_the_address_they_dialled(void *
     offer(w, alice, bob, "c1");
     forget(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     forget(w, alice, WZP_SIG_CALL_RINGING);
-    relay_peer_send_text(bob, "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\"}}");
+    relay_peer_send_text(bob,
+                         "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\"}}");
     forget(w, alice, WZP_SIG_DIRECT_CALL_ANSWER);
     const struct wz_addr local = wzp_relay_server_local(w->server);
     char text[WZ_ADDR_TEXT_MAX];

@@ -98,8 +98,9 @@ static void hex_without_newline_is_read_and_a_loose_mode_is_told(void **state)
 static void other_content_is_refused_and_left_alone(void **state)
 {
     const struct place *p = *state;
-    static const char *const contents[] = { "", "hello", "00ff",
-                                            "00000000000000000000000000000000000000000000000000000000000000FF00" };
+    static const char *const contents[] = {
+        "", "hello", "00ff", "00000000000000000000000000000000000000000000000000000000000000FF00"
+    };
     uint8_t seed[WZP_SEED_BYTES] = { 7 };
     for (size_t i = 0; i < sizeof contents / sizeof contents[0]; i++) {
         struct stat info;

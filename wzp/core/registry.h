@@ -1,14 +1,15 @@
-/* The direct calls a relay knows: who calls whom, what addresses they announced, how far the call is, and when
- * it must be given up. Pure data and timers; who is told what is wzp/core/relay's business.
+/* The direct calls a relay knows: who calls whom, what addresses they announced, how far the call is, and
+ * when it must be given up. Pure data and timers; who is told what is wzp/core/relay's business.
+ *
  * Spec: docs/wzp-wire.md "Call registry". Thread: the relay's.
  *
  *   add ──► PENDING ──ringing──► RINGING ──accept──► ACTIVE ──end──► ENDED ──keep_ms──► forgotten
  *              │  └─────────────accept──────────────────▲              ▲
  *              └──────────────── end (refused, hung up, timed out) ────┘
  *
- * Timers: PENDING and RINGING last ring_ms together. An ACTIVE call must settle within setup_ms: both parties in the
- * call's room, or both reporting a direct path. A settled call gets setup_ms again when nobody is left in its room
- * and the path is not direct: so a call whose parties forgot to hang up does not stay for ever.
+ * Timers: PENDING and RINGING last ring_ms together. An ACTIVE call must settle within setup_ms: both parties
+ * in the call's room, or both reporting a direct path. A settled call gets setup_ms again when nobody is left
+ * in its room and the path is not direct: so a call whose parties forgot to hang up does not stay for ever.
  * All timers of a kind last equally long, so a list in starting order is a queue in order of deadlines. */
 #ifndef WZP_CORE_REGISTRY_H
 #define WZP_CORE_REGISTRY_H
@@ -21,7 +22,7 @@
 
 /** A longer text is no address and is not kept. */
 #define WZP_REGISTRY_ADDR_TEXT_MAX 63
-#define WZP_CALL_ROOM_PREFIX "call-"
+#define WZP_CALL_ROOM_PREFIX       "call-"
 /** "call-" + id and NUL. */
 #define WZP_CALL_ROOM_TEXT (sizeof WZP_CALL_ROOM_PREFIX + WZP_CALL_ID_MAX)
 
@@ -55,24 +56,24 @@ struct wzp_registry_link {
 
 /** Read-only for everyone but registry.c, except the counters. */
 struct wzp_registry_call {
-    char id[WZP_CALL_ID_MAX + 1];                       /**< as the caller wrote it */
-    char room[WZP_CALL_ROOM_TEXT];                      /**< "call-" + id */
-    char fingerprint[2][WZP_FINGERPRINT_TEXT];          /**< indexed by enum wzp_registry_party */
-    struct wzp_registry_addrs addrs[2];                 /**< empty once the call has ended */
+    char id[WZP_CALL_ID_MAX + 1];              /**< as the caller wrote it */
+    char room[WZP_CALL_ROOM_TEXT];             /**< "call-" + id */
+    char fingerprint[2][WZP_FINGERPRINT_TEXT]; /**< indexed by enum wzp_registry_party */
+    struct wzp_registry_addrs addrs[2];        /**< empty once the call has ended */
     enum wzp_registry_state state;
-    enum wzp_accept_mode accept_mode;                   /**< from ACTIVE on */
+    enum wzp_accept_mode accept_mode;                       /**< from ACTIVE on */
     uint64_t created_us, ringing_us, answered_us, ended_us; /**< 0: not yet */
     bool in_room[2];
     bool reports_direct[2];
-    bool settled;                                       /**< was once set up completely */
+    bool settled; /**< was once set up completely */
     /** Datagrams of rooms of this call that are closed again: from caller, from callee, copies forwarded. */
     uint64_t past_from[2], past_forwarded;
 
-    char key[WZP_CALL_ID_MAX + 1];                      /**< lower-case id: room names lose their case in TLS */
+    char key[WZP_CALL_ID_MAX + 1]; /**< lower-case id: room names lose their case in TLS */
     struct wz_hash_node by_id;
     struct wzp_registry_link link[2];
-    struct wz_list timer;                               /**< in one of the registry's queues, or alone */
-    uint64_t due_us;                                    /**< WZP_REGISTRY_NEVER: no timer */
+    struct wz_list timer; /**< in one of the registry's queues, or alone */
+    uint64_t due_us;      /**< WZP_REGISTRY_NEVER: no timer */
 };
 
 #define WZP_REGISTRY_NEVER UINT64_MAX
@@ -94,31 +95,32 @@ struct wzp_registry {
 /** 1..WZP_CALL_ID_MAX of [A-Za-z0-9_-], not ending in '-': what can stand in a room name. */
 bool wzp_registry_id_is_legal(const char *call_id);
 
-int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits, const struct wz_rng *rng);
+int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits,
+                      const struct wz_rng *rng);
 /** Forget everything. Safe on a zeroed struct. */
 void wzp_registry_done(struct wzp_registry *reg);
 
 /**
  * A new PENDING call. addrs is copied; entries that cannot be addresses are left out.
- * @return 0; -EINVAL (illegal id, or caller and callee are the same); -EEXIST (id in use or ended recently, in any
- *         case); -ENOSPC (max_live); -ENOMEM.
+ * @return 0; -EINVAL (illegal id, or caller and callee are the same); -EEXIST (id in use or ended recently);
+ *         -ENOSPC (max_live); -ENOMEM.
  */
 int wzp_registry_add(struct wzp_registry *reg, const char *call_id, const char *caller, const char *callee,
                      const struct wzp_registry_addrs *addrs, uint64_t now_us, struct wzp_registry_call **ret);
 /** PENDING -> RINGING; other states stay. */
 void wzp_registry_ringing(struct wzp_registry_call *call, uint64_t now_us);
-/** PENDING or RINGING -> ACTIVE. 0; -EPROTO (already answered or ended); -EINVAL (mode is Reject); -ENOMEM. */
+/** PENDING or RINGING -> ACTIVE. 0; -EPROTO (answered or ended before); -EINVAL (Reject); -ENOMEM. */
 int wzp_registry_accept(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_accept_mode mode,
                         const struct wzp_registry_addrs *callee_addrs, uint64_t now_us);
 /** -> ENDED; ending twice is harmless. The call stays findable for keep_us. */
 void wzp_registry_end(struct wzp_registry *reg, struct wzp_registry_call *call, uint64_t now_us);
 
 /** A party entered or left the call's room. */
-void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
-                              bool in_room, uint64_t now_us);
+void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call,
+                              enum wzp_registry_party party, bool in_room, uint64_t now_us);
 /** A party reported its media path. */
-void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
-                             bool direct, uint64_t now_us);
+void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call,
+                             enum wzp_registry_party party, bool direct, uint64_t now_us);
 
 /** By id in any case; ended calls included. NULL: unknown. */
 struct wzp_registry_call *wzp_registry_find(const struct wzp_registry *reg, const char *call_id);
@@ -131,15 +133,16 @@ enum wzp_registry_party wzp_registry_party_of(const struct wzp_registry_call *ca
 bool wzp_registry_is_forming(const struct wzp_registry_call *call);
 
 /**
- * Forget ended calls that are due, then return a live call whose timer has run out, or NULL. The caller ends it
- * (and says so to the parties) before it asks again.
+ * Forget ended calls that are due, then return a live call whose timer has run out, or NULL. The caller ends
+ * it (and says so to the parties) before it asks again.
  */
 struct wzp_registry_call *wzp_registry_expired(struct wzp_registry *reg, uint64_t now_us);
 /** When wzp_registry_expired() is wanted; WZP_REGISTRY_NEVER: no timer runs. */
 uint64_t wzp_registry_deadline_us(const struct wzp_registry *reg);
 
 /** Copy what looks like an address. 0 or -ENOMEM (*ret untouched). */
-int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local, struct wzp_registry_addrs *ret);
+int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local,
+                            struct wzp_registry_addrs *ret);
 void wzp_registry_addrs_done(struct wzp_registry_addrs *addrs);
 
 #endif

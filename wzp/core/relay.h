@@ -4,19 +4,21 @@
  * Connections are the shell's: it names each by a non-zero id of its own choice that is never used again.
  *
  * What a party learns when a call does not come about, always as Hangup{reason, call_id}:
- *   Normal    callee not registered (no CallRinging came before)
- *   Busy      callee is in a call and its client cannot tell calls apart (below), or the caller called itself
- *   Declined  callee answered Reject
- *   Timeout   nobody answered in ring_ms, or the parties did not meet within setup_ms of the answer
- *   Error     the other party's signal connection is gone, or the relay refused the offer: a limit, an illegal call id,
- *             draining, a connection that a newer registration has replaced
- * An offer that reuses a live call's id gets no answer at all: a Hangup would end the live call.
+ *   - Normal: the callee is not registered (no CallRinging came before);
+ *   - Busy: the callee is in a call and its client cannot tell calls apart (below), or it is the caller;
+ *   - Declined: the callee answered Reject;
+ *   - Timeout: nobody answered in ring_ms, or the parties did not meet within setup_ms of the answer;
+ *   - Error: the other party's signal connection is gone, or the relay refused the offer: a limit, an illegal
+ *     call id, draining, a connection that a newer registration has replaced.
  *
- * A client "tells calls apart" when its registration carries a valid signature (all of ours) or it has sent a Hangup
- * with a call_id. Others treat any Hangup as theirs, so they get one call at a time.
+ * An offer that reuses the id of the sender's own live call gets no answer: a Hangup would end that call.
  *
- * A registration replaces an older one under the same key. The older connection stays open, is answered Reflect and
- * Ping, may hang up, but places no calls; its end changes nothing.
+ * A client "tells calls apart" when its registration carries a valid signature (all of ours) or it has sent a
+ * Hangup with a call_id. Others treat any Hangup as theirs, so they get one call at a time.
+ *
+ * A registration replaces an older one under the same key. The older connection stays open, is answered
+ * Reflect and Ping, may hang up, but places no calls; its end changes nothing.
+ *
  * In a call room a second connection of a party replaces its first one. */
 #ifndef WZP_CORE_RELAY_H
 #define WZP_CORE_RELAY_H
@@ -32,24 +34,26 @@ struct wzp_relay;
 
 struct wzp_relay_config {
     uint8_t seed[WZP_SEED_BYTES];
-    const char *build;                 /**< text of `version` and relay_build; copied */
-    struct wz_addr public_address;     /**< relay_addr of CallSetup; family NONE: the address each signal connection arrived on */
-    unsigned max_sessions;             /**< joined media connections; 0: 100 */
-    unsigned max_registrations;        /**< 0: 20000 */
-    unsigned register_wait_ms;         /**< 0: 10000 */
-    unsigned ring_ms;                  /**< offer to answer; 0: 120000 */
-    unsigned setup_ms;                 /**< answer to both parties in the call room; 0: 30000 */
-    unsigned offers_per_minute;        /**< per registration; 0: 300 */
-    unsigned max_calls;                /**< not ended; 0: 20000 */
-    bool strict_privacy;               /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
+    const char *build;             /**< text of `version` and relay_build; copied */
+    struct wz_addr public_address; /**< relay_addr of CallSetup; family NONE: the address each signal
+                                      connection arrived on */
+    unsigned max_sessions;         /**< joined media connections; 0: 100 */
+    unsigned max_registrations;    /**< 0: 20000 */
+    unsigned register_wait_ms;     /**< 0: 10000 */
+    unsigned ring_ms;              /**< offer to answer; 0: 120000 */
+    unsigned setup_ms;             /**< answer to both parties in the call room; 0: 30000 */
+    unsigned offers_per_minute;    /**< per registration; 0: 300 */
+    unsigned max_calls;            /**< not ended; 0: 20000 */
+    bool strict_privacy; /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
     const struct wz_rng *rng;
 };
 
 enum wzp_relay_effect_kind {
-    WZP_RELAY_SEND,       /**< framed message `body` on a new stream of `conn` */
-    WZP_RELAY_SEND_UNI,   /**< raw `body` on a unidirectional stream of `conn` */
-    WZP_RELAY_CLOSE,      /**< close `conn` with `reason` after what was sent before is delivered (linger 100 ms when SEND_UNI came first) */
-    WZP_RELAY_LOG,        /**< for the log: `reason` is the event ("call.setup"), `text` its key=value pairs */
+    WZP_RELAY_SEND,     /**< framed message `body` on a new stream of `conn` */
+    WZP_RELAY_SEND_UNI, /**< raw `body` on a unidirectional stream of `conn` */
+    WZP_RELAY_CLOSE,    /**< close `conn` with `reason` after what was sent before is delivered (linger 100 ms
+                           when SEND_UNI came first) */
+    WZP_RELAY_LOG,      /**< for the log: `reason` is the event ("call.setup"), `text` its key=value pairs */
 };
 
 enum wzp_relay_log_level { WZP_RELAY_LOG_DEBUG, WZP_RELAY_LOG_INFO, WZP_RELAY_LOG_WARN };
@@ -58,9 +62,9 @@ struct wzp_relay_effect {
     enum wzp_relay_effect_kind kind;
     enum wzp_relay_log_level level; /**< of LOG */
     uint64_t conn;
-    struct wz_bytes body;  /**< borrowed until the next call into the core */
-    const char *reason;    /**< static or borrowed likewise */
-    const char *text;      /**< holds only text that is safe in a log line */
+    struct wz_bytes body; /**< borrowed until the next call into the core */
+    const char *reason;   /**< static or borrowed likewise */
+    const char *text;     /**< holds only text that is safe in a log line */
 };
 
 /** Effects of one step, borrowed until the next call into the core. */
@@ -70,10 +74,12 @@ struct wzp_relay_effects {
 };
 
 struct wzp_relay_stats {
-    uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total, reflects_total, pings_total;
+    uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total,
+        reflects_total, pings_total;
     uint64_t unknown_signals, bad_signals, refused_limits, refused_acl, refused_wrong_party;
-    uint64_t unexpected_signals;       /**< known, but not here or not now */
-    uint64_t datagrams_in, datagrams_bad, packets_forwarded, bytes_forwarded; /**< forwarded counts copies, bytes payload only */
+    uint64_t unexpected_signals; /**< known, but not here or not now */
+    uint64_t datagrams_in, datagrams_bad, packets_forwarded,
+        bytes_forwarded; /**< forwarded counts copies, bytes payload only */
     unsigned registered, calls, rooms, sessions;
 };
 
@@ -87,8 +93,8 @@ int wzp_relay_new(struct wzp_relay **ret, const struct wzp_relay_config *config)
 void wzp_relay_free(struct wzp_relay *relay);
 const struct wzp_identity *wzp_relay_identity(const struct wzp_relay *relay);
 
-/* Steps. Each returns 0, or -ENOMEM when an effect is missing: *ret then holds the others, and the shell closes the
- * connection that caused the step. */
+/* Steps. Each returns 0, or -ENOMEM when an effect is missing: *ret then holds the others, and the shell
+ * closes the connection that caused the step. */
 
 /** A connection finished its QUIC handshake. remote and local as the socket saw them; sni lower-cased. */
 int wzp_relay_connected(struct wzp_relay *relay, uint64_t conn, const char *sni, const struct wz_addr *remote,
@@ -107,7 +113,8 @@ void wzp_relay_drain(struct wzp_relay *relay);
 /** Draining, and no call needs this relay any more: none is being set up and no call room is open. */
 bool wzp_relay_is_drained(const struct wzp_relay *relay);
 
-/** The shell's handle for a connection (struct wzp_quic_conn *), handed back by wzp_relay_route(). Set after connected. */
+/** The shell's handle for a connection (struct wzp_quic_conn *), handed back by wzp_relay_route(). Set after
+ * connected. */
 void wzp_relay_set_handle(struct wzp_relay *relay, uint64_t conn, void *handle);
 /**
  * Where a datagram of conn goes. Fast path: no allocation.
@@ -121,7 +128,8 @@ size_t wzp_relay_route(struct wzp_relay *relay, uint64_t conn, struct wz_bytes d
 
 /** Valid until the next call of this function. */
 const struct wzp_relay_stats *wzp_relay_stats(const struct wzp_relay *relay);
-/** Datagrams (in, out) of the call room "call-<call_id>" since it was opened; false when unknown (kept 60 s after its end). */
+/** Datagrams (in, out) of the call room "call-<call_id>" since it was opened; false when unknown (kept 60 s
+ * after its end). */
 bool wzp_relay_call_counts(const struct wzp_relay *relay, const char *call_id, uint64_t ret_in_out[static 2]);
 /** The same by party. */
 bool wzp_relay_call_flow(const struct wzp_relay *relay, const char *call_id, struct wzp_relay_call_flow *ret);

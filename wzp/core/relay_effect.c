@@ -99,7 +99,8 @@ void relay_send_room(struct wzp_relay *relay, const struct relay_room *room, con
     if (!encode(relay, signal, &body))
         return;
     for (size_t i = 0; i < room->count; i++)
-        push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_SEND, .conn = room->member[i]->id, .body = body });
+        push(relay,
+             &(struct wzp_relay_effect){ .kind = WZP_RELAY_SEND, .conn = room->member[i]->id, .body = body });
 }
 
 void relay_send_build(struct wzp_relay *relay, const struct relay_conn *conn)
@@ -113,7 +114,8 @@ void relay_emit_close(struct wzp_relay *relay, const struct relay_conn *conn, co
     push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_CLOSE, .conn = conn->id, .reason = reason });
 }
 
-void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format, ...)
+void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format,
+               ...)
 {
     char text[LOG_TEXT_MAX];
     va_list args;
@@ -133,8 +135,8 @@ const char *relay_log_text(const char *text, char buf[static WZP_CALL_ID_MAX + 1
     size_t i = 0;
     for (; text[i] && i < WZP_CALL_ID_MAX; i++) {
         const char c = text[i];
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           strchr("._:-", c);
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._:-", c);
         buf[i] = plain ? c : '?';
     }
     buf[i] = '\0';

@@ -1,5 +1,6 @@
-/* Inside of the relay core, shared by relay*.c only: relay.c (life, dispatch, timers), relay_effect.c (collecting
- * effects), relay_signal.c (registration and small requests), relay_call.c (direct calls), relay_room.c (media). */
+/* Inside of the relay core, shared by relay*.c only: relay.c (life, dispatch, timers), relay_effect.c
+ * (collecting effects), relay_signal.c (registration and small requests), relay_call.c (direct calls),
+ * relay_room.c (media). */
 #ifndef WZP_CORE_RELAY_PRIVATE_H
 #define WZP_CORE_RELAY_PRIVATE_H
 
@@ -11,7 +12,7 @@
 #include "wzp/core/relay.h"
 #include "wzp/core/signal.h"
 
-/** Participants of one room: a RoomUpdate of that many with the longest aliases stays under the signal limit. */
+/** Participants of one room: a RoomUpdate of so many, all with long aliases, stays under the signal limit. */
 #define WZP_RELAY_ROOM_MAX 1024
 /** A participant's alias is cut to this many bytes. */
 #define WZP_RELAY_ALIAS_MAX 64
@@ -19,16 +20,16 @@
 #define WZP_RELAY_ROOM_NAME_MAX 253
 /** Ended calls stay known this long, and at most so many of them. */
 #define WZP_RELAY_KEEP_ENDED_US (60 * UINT64_C(1000000))
-#define WZP_RELAY_MAX_ENDED 65536
-#define WZP_RELAY_MINUTE_US UINT64_C(60000000)
+#define WZP_RELAY_MAX_ENDED     65536
+#define WZP_RELAY_MINUTE_US     UINT64_C(60000000)
 
 enum relay_conn_state {
     RELAY_CONN_WAIT_REGISTER, /**< `_signal`, RegisterPresence is due */
     RELAY_CONN_REGISTERED,
-    RELAY_CONN_PROBE,         /**< registered under the zero key: asks for its address, is nobody */
-    RELAY_CONN_WAIT_OFFER,    /**< media, CallOffer is due */
+    RELAY_CONN_PROBE,      /**< registered under the zero key: asks for its address, is nobody */
+    RELAY_CONN_WAIT_OFFER, /**< media, CallOffer is due */
     RELAY_CONN_JOINED,
-    RELAY_CONN_CLOSING,       /**< we have asked the shell to close it: it gets nothing more */
+    RELAY_CONN_CLOSING, /**< we have asked the shell to close it: it gets nothing more */
 };
 
 struct relay_room;
@@ -45,7 +46,7 @@ struct relay_conn {
 
     /* signal connections */
     struct wz_hash_node by_fingerprint;
-    bool is_current;            /**< linked in relay.registered: messages for the fingerprint come here */
+    bool is_current; /**< linked in relay.registered: messages for the fingerprint come here */
     bool tells_calls_apart;
     uint64_t offer_credit_us, offer_credit_at_us; /**< token bucket: each offer costs its share of a minute */
 
@@ -86,13 +87,13 @@ struct wzp_relay {
     struct wzp_registry registry;
     size_t call_rooms;
 
-    void **route;              /**< room for the largest room's handles */
+    void **route; /**< room for the largest room's handles */
     size_t route_size;
 
     /* The effects of the current step. */
     struct wzp_relay_effect *effect;
     size_t effect_count, effect_size;
-    void **owned;              /**< what the effects point to */
+    void **owned; /**< what the effects point to */
     size_t owned_count, owned_size;
     bool effect_lost;
 
@@ -111,8 +112,8 @@ void relay_send(struct wzp_relay *relay, const struct relay_conn *conn, const st
 void relay_send_room(struct wzp_relay *relay, const struct relay_room *room, const struct wzp_signal *signal);
 void relay_send_build(struct wzp_relay *relay, const struct relay_conn *conn);
 void relay_emit_close(struct wzp_relay *relay, const struct relay_conn *conn, const char *reason);
-void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
 /** Peer text made safe for a log line: cut, anything but [A-Za-z0-9._:-] becomes '?'. Returns buf. */
 const char *relay_log_text(const char *text, char buf[static WZP_CALL_ID_MAX + 1]);
 
@@ -128,13 +129,15 @@ void relay_signal_message(struct wzp_relay *relay, struct relay_conn *conn, stru
 void relay_unregister(struct wzp_relay *relay, struct relay_conn *conn);
 /** Where messages for this user go, or NULL. */
 struct relay_conn *relay_find_registered(const struct wzp_relay *relay, const char *fingerprint);
-void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn, const struct wzp_signal *signal);
+void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn,
+                      const struct wzp_signal *signal);
 
 /* ---- relay_call.c ---- */
 void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
 void relay_call_answer(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
 void relay_call_hangup(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
-void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *signal);
+void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn,
+                            const struct wzp_signal *signal);
 /** A call's timer has run out. */
 void relay_call_expired(struct wzp_relay *relay, struct wzp_registry_call *call);
 /** End every call of a user that is gone. */
@@ -149,7 +152,8 @@ bool relay_room_exists(const struct wzp_relay *relay, const char *name);
 /** A counter that only the relay's thread writes. */
 static inline void relay_count(_Atomic uint64_t *counter, uint64_t by)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
 }
 
 #endif

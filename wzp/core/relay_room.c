@@ -1,4 +1,4 @@
-/* Media connections: handshake, who may enter which room, RoomUpdate. Forwarding itself is wzp_relay_route(). */
+/* Media connections: handshake, who may enter which room, RoomUpdate. Forwarding is wzp_relay_route(). */
 #include "wzp/core/relay_private.h"
 
 #include <stdio.h>
@@ -110,11 +110,13 @@ static void announce(struct wzp_relay *relay, const struct relay_room *room)
 /** The call a member's room belongs to; NULL for plain rooms and for calls already forgotten. */
 static struct wzp_registry_call *call_of_member(const struct wzp_relay *relay, const struct relay_conn *conn)
 {
-    return conn->party == WZP_REGISTRY_NOBODY ? NULL : wzp_registry_find_room(&relay->registry, conn->room_name);
+    return conn->party == WZP_REGISTRY_NOBODY ? NULL
+                                              : wzp_registry_find_room(&relay->registry, conn->room_name);
 }
 
 /** Keep a leaving member's counters with its call. */
-static void bank_counters(struct wzp_registry_call *call, const struct relay_conn *conn, const struct relay_room *room)
+static void bank_counters(struct wzp_registry_call *call, const struct relay_conn *conn,
+                          const struct relay_room *room)
 {
     call->past_from[conn->party] += atomic_load_explicit(&conn->datagrams_in, memory_order_relaxed);
     if (room->count == 0)

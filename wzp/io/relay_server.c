@@ -12,7 +12,7 @@
 
 /** What was sent right before a close gets this long to arrive. */
 #define LINGER_US 100000
-/** Accepted connections beyond those the relay's own limits allow: pings, handshakes, connections going away. */
+/** Accepted connections beyond the relay's own limits: pings, handshakes, connections going away. */
 #define SPARE_CONNECTIONS     1024
 #define DEFAULT_REGISTRATIONS 20000
 #define DEFAULT_SESSIONS      100
@@ -24,8 +24,8 @@ struct server_conn {
     struct wzp_quic_conn *quic; /* NULL once closed */
     uint64_t sent_us;           /* when something was last sent; 0: never */
     struct wz_timer linger;
-    char reason[64];            /* to close with when linger fires */
-    struct wz_list gone;        /* closed, the core has not heard yet */
+    char reason[64];     /* to close with when linger fires */
+    struct wz_list gone; /* closed, the core has not heard yet */
 };
 
 struct wzp_relay_server {
@@ -40,12 +40,12 @@ struct wzp_relay_server {
     void (*drained)(void *arg);
     void *drained_arg;
 
-    /* Closing a connection calls us back at once. The effects being applied live until the next step, so the core
-     * hears of it only afterwards. */
+    /* Closing a connection calls us back at once. The effects being applied live until the next step, so the
+     * core hears of it only afterwards. */
     struct wz_list gone;
     bool applying, stopping;
 
-    /* Held during a step and by those who read counters; not by the datagram path, whose counters are atomic. */
+    /* Held during a step and while counters are read; never on the datagram path: its counters are atomic. */
     pthread_mutex_t step_lock;
 };
 
@@ -124,7 +124,7 @@ static void apply(struct wzp_relay_server *server, const struct wzp_relay_effect
     server->applying = false;
 }
 
-/** Tell the core of every connection that closed meanwhile, then rearm timers. Ends each entry from outside. */
+/** The end of every entry from outside: tell the core of connections that closed meanwhile, rearm timers. */
 static void settle(struct wzp_relay_server *server)
 {
     while (!wz_list_is_empty(&server->gone)) {
@@ -133,7 +133,8 @@ static void settle(struct wzp_relay_server *server)
         struct wzp_relay_effects effects;
         free_conn(conn);
         pthread_mutex_lock(&server->step_lock);
-        (void)wzp_relay_closed(server->relay, id, wz_loop_now_us(server->loop), &effects); /* lost effects: timers help */
+        (void)wzp_relay_closed(server->relay, id, wz_loop_now_us(server->loop),
+                               &effects); /* lost effects: timers help */
         pthread_mutex_unlock(&server->step_lock);
         apply(server, &effects);
     }
@@ -178,8 +179,10 @@ static void on_datagram(void *arg, struct wzp_quic_conn *quic, struct wz_bytes d
     struct wzp_relay_server *server = conn->server;
     void *const *handles;
     (void)quic;
-    const size_t count = wzp_relay_route(server->relay, conn->id, data, wz_loop_now_us(server->loop), &handles);
-    if (count > 0) /* the handles are what set_handle() was given; connections that cannot keep up drop and count */
+    const size_t count =
+        wzp_relay_route(server->relay, conn->id, data, wz_loop_now_us(server->loop), &handles);
+    if (count >
+        0) /* the handles are what set_handle() was given; connections that cannot keep up drop and count */
         (void)wzp_quic_send_datagram_all((struct wzp_quic_conn *const *)handles, count, data);
 }
 
@@ -245,7 +248,8 @@ static void on_tick(void *arg)
     struct wzp_relay_server *server = arg;
     struct wzp_relay_effects effects;
     pthread_mutex_lock(&server->step_lock);
-    (void)wzp_relay_tick(server->relay, wz_loop_now_us(server->loop), &effects); /* lost effects: peers' timers help */
+    (void)wzp_relay_tick(server->relay, wz_loop_now_us(server->loop),
+                         &effects); /* lost effects: peers' timers help */
     pthread_mutex_unlock(&server->step_lock);
     apply(server, &effects);
     settle(server);
@@ -365,7 +369,8 @@ void wzp_relay_server_stats(struct wzp_relay_server *server, struct wzp_relay_st
     pthread_mutex_unlock(&server->step_lock);
 }
 
-bool wzp_relay_server_call_counts(struct wzp_relay_server *server, const char *call_id, uint64_t ret_in_out[static 2])
+bool wzp_relay_server_call_counts(struct wzp_relay_server *server, const char *call_id,
+                                  uint64_t ret_in_out[static 2])
 {
     pthread_mutex_lock(&server->step_lock);
     const bool known = wzp_relay_call_counts(server->relay, call_id, ret_in_out);
@@ -373,7 +378,8 @@ bool wzp_relay_server_call_counts(struct wzp_relay_server *server, const char *c
     return known;
 }
 
-bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id, struct wzp_relay_call_flow *ret)
+bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id,
+                                struct wzp_relay_call_flow *ret)
 {
     pthread_mutex_lock(&server->step_lock);
     const bool known = wzp_relay_call_flow(server->relay, call_id, ret);
