@@ -105,6 +105,8 @@ int wzp_quic_new(struct wzp_quic **ret, struct wz_loop *loop, const struct wzp_q
     if (!err)
         err = wz_hash_init(&quic->cids, &quic->rng);
     if (!err)
+        err = wz_hash_init(&quic->tokens, &quic->rng);
+    if (!err)
         err = quic_tls_init(&quic->tls, config->accept, config->cert_der, config->key_der);
     if (!err)
         err = wz_udp_new(&quic->udp, loop, &udp);
@@ -134,6 +136,7 @@ void wzp_quic_free(struct wzp_quic *quic)
     quic_pool_done(&quic->pool);
     quic_tls_done(&quic->tls);
     wz_hash_done(&quic->cids);
+    wz_hash_done(&quic->tokens);
     gnutls_memset(quic->secret, 0, sizeof quic->secret);
     free(quic);
 }

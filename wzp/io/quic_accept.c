@@ -10,6 +10,7 @@
 #define RETRY_TOKEN_MAGIC 0xb6
 #define RETRY_TOKEN_LIFE  (10 * NGTCP2_SECONDS)
 /** RFC 9000 10.3: shorter than the packet that caused it, and never so short that it gives itself away. */
+#define STATELESS_RESET_MIN       21
 #define STATELESS_RESET_MIN_CAUSE 42
 #define STATELESS_RESET_RANDOM    20
 /** Long receive batches write in between, so that queues stay short and caches warm. */
@@ -150,10 +151,25 @@ static struct wzp_quic_conn *accept_client(struct wzp_quic *quic, const struct r
     return conn;
 }
 
+static struct wzp_quic_conn *find_conn(const struct wz_hash *map, struct wz_bytes id)
+{
+    struct wz_hash_node *node = wz_hash_find(map, id);
+
+    return node ? wz_container_of(node, struct quic_cid, node)->conn : NULL;
+}
+
+/** Whose peer says by this packet that it has lost its state? */
+static struct wzp_quic_conn *find_reset_conn(const struct wzp_quic *quic, const struct received *rx)
+{
+    if (rx->len < STATELESS_RESET_MIN)
+        return NULL;
+    return find_conn(&quic->tokens, wz_bytes(rx->data + rx->len - NGTCP2_STATELESS_RESET_TOKENLEN,
+                                             NGTCP2_STATELESS_RESET_TOKENLEN));
+}
+
 static void on_quic_packet(struct wzp_quic *quic, const struct received *rx)
 {
-    struct wzp_quic_conn *conn = NULL;
-    struct wz_hash_node *node;
+    struct wzp_quic_conn *conn;
     ngtcp2_version_cid vc;
     int err = ngtcp2_pkt_decode_version_cid(&vc, rx->data, rx->len, QUIC_CID_BYTES);
 
@@ -165,12 +181,10 @@ static void on_quic_packet(struct wzp_quic *quic, const struct received *rx)
         quic->stats.bad_packets++;
         return;
     }
-    node = wz_hash_find(&quic->cids, wz_bytes(vc.dcid, vc.dcidlen));
-    if (node)
-        conn = wz_container_of(node, struct quic_cid, node)->conn;
-    else if (rx->data[0] & 0x80)
+    conn = find_conn(&quic->cids, wz_bytes(vc.dcid, vc.dcidlen));
+    if (!conn && (rx->data[0] & 0x80))
         conn = accept_client(quic, rx);
-    else
+    else if (!conn && !(conn = find_reset_conn(quic, rx)))
         send_stateless_reset(quic, rx, &vc);
     if (!conn)
         return;
@@ -185,6 +199,8 @@ void quic_on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *
     struct wzp_quic *quic = arg;
     struct received rx = { .data = data, .len = len, .from = from, .local = local };
 
+    if (!len)
+        return; /* ngtcp2 insists on a first byte */
     if (quic_is_stun(wz_bytes(data, len))) {
         quic->stats.stun_packets++;
         if (quic->stun)

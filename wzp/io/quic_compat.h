@@ -17,10 +17,12 @@
 #define QUIC_NGTCP2_1 1
 typedef ngtcp2_encryption_level quic_level;
 typedef ngtcp2_ccerr quic_close_error;
+typedef ngtcp2_connection_id_status_type quic_cid_status;
 #else
 #define QUIC_NGTCP2_1 0
 typedef ngtcp2_crypto_level quic_level;
 typedef ngtcp2_connection_close_error quic_close_error;
+typedef int quic_cid_status;
 #endif
 
 static inline quic_level quic_level_of(gnutls_record_encryption_level_t level)

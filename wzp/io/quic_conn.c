@@ -9,7 +9,7 @@
 
 /* ---- ids ---- */
 
-int quic_conn_add_cid(struct wzp_quic_conn *conn, const uint8_t *data, size_t len)
+int quic_conn_add_cid(struct wzp_quic_conn *conn, struct wz_hash *map, const uint8_t *data, size_t len)
 {
     struct quic_cid *cid;
     int err;
@@ -20,9 +20,10 @@ int quic_conn_add_cid(struct wzp_quic_conn *conn, const uint8_t *data, size_t le
     if (!cid)
         return -ENOMEM;
     cid->conn = conn;
+    cid->map = map;
     cid->len = (uint8_t)len;
     memcpy(cid->data, data, len);
-    err = wz_hash_insert(&conn->quic->cids, &cid->node, wz_bytes(cid->data, len));
+    err = wz_hash_insert(map, &cid->node, wz_bytes(cid->data, len));
     if (err) {
         free(cid);
         return err;
@@ -33,7 +34,7 @@ int quic_conn_add_cid(struct wzp_quic_conn *conn, const uint8_t *data, size_t le
 
 static void cid_free(struct quic_cid *cid)
 {
-    wz_hash_remove(&cid->conn->quic->cids, &cid->node);
+    wz_hash_remove(cid->map, &cid->node);
     wz_list_remove(&cid->of_conn);
     free(cid);
 }
@@ -46,20 +47,46 @@ static int on_new_cid(ngtcp2_conn *qc, ngtcp2_cid *cid, uint8_t *token, size_t l
     (void)qc;
     wz_rng_fill(&quic->rng, cid->data, len);
     cid->datalen = len;
-    if (quic_conn_add_cid(conn, cid->data, len) < 0 ||
+    if (quic_conn_add_cid(conn, &conn->quic->cids, cid->data, len) < 0 ||
         ngtcp2_crypto_generate_stateless_reset_token(token, quic->secret, sizeof quic->secret, cid) != 0)
         return NGTCP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
+static void forget_cid(struct wzp_quic_conn *conn, const struct wz_hash *map, struct wz_bytes id)
+{
+    struct wz_hash_node *node = wz_hash_find(map, id);
+    struct quic_cid *cid = node ? wz_container_of(node, struct quic_cid, node) : NULL;
+
+    if (cid && cid->conn == conn)
+        cid_free(cid);
+}
+
 static int on_remove_cid(ngtcp2_conn *qc, const ngtcp2_cid *cid, void *user_data)
 {
     struct wzp_quic_conn *conn = user_data;
-    struct wz_hash_node *node = wz_hash_find(&conn->quic->cids, wz_bytes(cid->data, cid->datalen));
 
     (void)qc;
-    if (node)
-        cid_free(wz_container_of(node, struct quic_cid, node));
+    forget_cid(conn, &conn->quic->cids, wz_bytes(cid->data, cid->datalen));
+    return 0;
+}
+
+/** The peer's ids come and go, and with them the tokens of its stateless resets. */
+static int on_peer_cid_status(ngtcp2_conn *qc, quic_cid_status status, uint64_t seq, const ngtcp2_cid *cid,
+                              const uint8_t *token, void *user_data)
+{
+    struct wzp_quic_conn *conn = user_data;
+    struct wz_hash *tokens = &conn->quic->tokens;
+
+    (void)qc;
+    (void)seq;
+    (void)cid;
+    if (!token)
+        return 0;
+    if (status == NGTCP2_CONNECTION_ID_STATUS_TYPE_DEACTIVATE)
+        forget_cid(conn, tokens, wz_bytes(token, NGTCP2_STATELESS_RESET_TOKENLEN));
+    else /* failing costs a quick end: the idle timeout finds out too */
+        (void)quic_conn_add_cid(conn, tokens, token, NGTCP2_STATELESS_RESET_TOKENLEN);
     return 0;
 }
 
@@ -119,6 +146,7 @@ static void set_callbacks(ngtcp2_callbacks *cb)
         .rand = on_rand,
         .get_new_connection_id = on_new_cid,
         .remove_connection_id = on_remove_cid,
+        .dcid_status = on_peer_cid_status,
         .handshake_completed = on_handshake_completed,
         .recv_stateless_reset = on_stateless_reset,
     };
@@ -187,9 +215,9 @@ static int make_server(struct wzp_quic_conn *conn, const ngtcp2_callbacks *cb, n
     params->stateless_reset_token_present = 1;
     if (ngtcp2_conn_server_new(&conn->qc, &hd->scid, &scid, &path, hd->version, cb, settings, params, NULL, conn) != 0)
         return -ENOMEM;
-    err = quic_conn_add_cid(conn, scid.data, scid.datalen);
+    err = quic_conn_add_cid(conn, &quic->cids, scid.data, scid.datalen);
     if (!err) /* the client uses its own choice until it has seen ours */
-        err = quic_conn_add_cid(conn, hd->dcid.data, hd->dcid.datalen);
+        err = quic_conn_add_cid(conn, &quic->cids, hd->dcid.data, hd->dcid.datalen);
     return err;
 }
 
@@ -204,7 +232,7 @@ static int make_client(struct wzp_quic_conn *conn, const ngtcp2_callbacks *cb, c
     if (ngtcp2_conn_client_new(&conn->qc, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, cb, settings, params, NULL,
                                conn) != 0)
         return -ENOMEM;
-    return quic_conn_add_cid(conn, scid.data, scid.datalen);
+    return quic_conn_add_cid(conn, &conn->quic->cids, scid.data, scid.datalen);
 }
 
 static void on_timer(void *arg);

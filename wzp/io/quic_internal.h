@@ -67,9 +67,10 @@ struct quic_buffer_pool {
     size_t total;
 };
 
-/** One connection id that leads to a connection. */
+/** A connection id, or the token of a stateless reset, that leads to a connection. */
 struct quic_cid {
     struct wz_hash_node node;
+    struct wz_hash *map; /**< quic->cids or quic->tokens */
     struct wz_list of_conn;
     struct wzp_quic_conn *conn;
     uint8_t len;
@@ -86,6 +87,7 @@ struct wzp_quic {
     void *arg;
     void (*stun)(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local);
     struct wz_hash cids;
+    struct wz_hash tokens; /**< a stateless reset carries a random id; its last 16 bytes say whose it is */
     struct wz_list conns; /**< all, those that only remember a close included */
     struct wz_list dirty; /**< have something to write */
     struct quic_buffer_pool pool;
@@ -177,7 +179,8 @@ void quic_conn_free(struct wzp_quic_conn *conn);
 /** Feed one packet. The connection may be closed (not freed) afterwards. */
 void quic_conn_read(struct wzp_quic_conn *conn, const uint8_t *data, size_t len, const struct wz_addr *from,
                     const struct wz_addr *local);
-int quic_conn_add_cid(struct wzp_quic_conn *conn, const uint8_t *data, size_t len);
+/** map: quic->cids or quic->tokens. 0, -EEXIST, -EINVAL, -ENOMEM. */
+int quic_conn_add_cid(struct wzp_quic_conn *conn, struct wz_hash *map, const uint8_t *data, size_t len);
 /** Enter and leave: the outermost leave acts on close_wanted and fatal. */
 void quic_conn_enter(struct wzp_quic_conn *conn);
 void quic_conn_leave(struct wzp_quic_conn *conn);
