@@ -1,7 +1,7 @@
 /* What a hostile relay can say to a client that has a call in each state. A line of the input is one step:
- * "s" + JSON on the signal connection, "m" + JSON on the media connection of the call that is up, "j" + JSON on that
- * of the call being joined, "c" closes (c0 signal, c1 up, c2 joining), "t" + number advances by that many
- * milliseconds. The outgoing call's id is 32 times "1", the incoming one's "feed". */
+ * "s" + JSON on the signal connection, "m" + JSON on the media connection of the call that is up, "j" + JSON
+ * on that of the call being joined, "c" closes (c0 signal, c1 up, c2 joining), "t" + number advances by that
+ * many milliseconds. The outgoing call's id is 32 times "1", the incoming one's "feed". */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CALLS_MAX 4096
-#define PEER "1234:5678:9abc:def0:1234:5678:9abc:def0"
-#define KEY "[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]"
+#define PEER      "1234:5678:9abc:def0:1234:5678:9abc:def0"
+#define KEY       "[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7]"
 
 struct fuzz_world {
     struct wzp_client *client;
@@ -22,12 +22,12 @@ struct fuzz_world {
     bool ended[CALLS_MAX];
 };
 
-#define CHECK(cond)                                                  \
-    do {                                                             \
-        if (!(cond)) {                                               \
-            (void)fprintf(stderr, "does not hold: %s\n", #cond);     \
-            abort();                                                 \
-        }                                                            \
+#define CHECK(cond)                                                                                          \
+    do {                                                                                                     \
+        if (!(cond)) {                                                                                       \
+            (void)fprintf(stderr, "does not hold: %s\n", #cond);                                             \
+            abort();                                                                                         \
+        }                                                                                                    \
     } while (0)
 
 static void fill_ones(void *arg, uint8_t *out, size_t len)
@@ -65,20 +65,22 @@ static void say_text(struct fuzz_world *w, uint64_t conn, const char *text)
 static void offer(struct fuzz_world *w, const char *call_id)
 {
     char text[2048];
-    const int len = snprintf(text, sizeof text,
-                             "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" PEER "\",\"target_fingerprint\":\"%s\","
-                             "\"call_id\":\"%s\",\"identity_pub\":" KEY ",\"ephemeral_pub\":" KEY ",\"signature\":[],"
-                             "\"supported_profiles\":[],\"caller_build_version\":\"x\"}}",
-                             wzp_client_fingerprint(w->client), call_id);
+    const int len =
+        snprintf(text, sizeof text,
+                 "{\"DirectCallOffer\":{\"caller_fingerprint\":\"" PEER "\",\"target_fingerprint\":\"%s\","
+                 "\"call_id\":\"%s\",\"identity_pub\":" KEY ",\"ephemeral_pub\":" KEY ",\"signature\":[],"
+                 "\"supported_profiles\":[],\"caller_build_version\":\"x\"}}",
+                 wzp_client_fingerprint(w->client), call_id);
     say(w, w->signal, wz_bytes(text, (size_t)len));
 }
 
 static void setup(struct fuzz_world *w, const char *call_id)
 {
     char text[512];
-    const int len = snprintf(text, sizeof text,
-                             "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"9.9.9.9:1\"}}",
-                             call_id, call_id);
+    const int len =
+        snprintf(text, sizeof text,
+                 "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"9.9.9.9:1\"}}",
+                 call_id, call_id);
     say(w, w->signal, wz_bytes(text, (size_t)len));
 }
 

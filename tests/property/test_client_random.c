@@ -1,7 +1,7 @@
-/* Clients and relay under random events. What must hold: a call is announced before anything else about it, ends
- * exactly once, and nothing is told of it afterwards (checked by client_net on every event); when everybody has hung
- * up, no call is left in any client or in the relay. On failure the seed is printed; rerun with:
- * test_client_random SEED */
+/* Clients and relay under random events. What must hold: a call is announced before anything else about it,
+ * ends exactly once, and nothing is told of it afterwards (checked by client_net on every event); when
+ * everybody has hung up, no call is left in any client or in the relay. On failure the seed is printed; rerun
+ * with: test_client_random SEED */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +15,8 @@
 #include "tests/support/client_net.h"
 
 #define CLIENTS 4
-#define STEPS 120
-#define SEEDS 150
+#define STEPS   120
+#define SEEDS   150
 
 static uint64_t first_seed = 1, seeds = SEEDS, present_seed;
 
@@ -71,7 +71,8 @@ static void act(struct client_net *net)
     case 1:
     case 2:
     case 3:
-        (void)net_dial(net, client, other, test_rng_below(&net->random, 2)); /* may be refused: that is the point */
+        (void)net_dial(net, client, other,
+                       test_rng_below(&net->random, 2)); /* may be refused: that is the point */
         break;
     case 4:
     case 5:
@@ -125,7 +126,7 @@ static void check_nothing_is_left(struct client_net *net)
         assert_int_equal(wzp_relay_stats(net->relay)->calls, 0);
     size_t conns = 0;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &net->conns)
+    wz_list_foreach (pos, tmp, &net->conns)
         conns++;
     assert_true(conns <= CLIENTS); /* signal connections only */
 }
@@ -140,7 +141,7 @@ static void one_seed(uint64_t seed)
     for (size_t i = 0; i < STEPS; i++) {
         act(net);
         net_run_ms(net, test_rng_below(&net->random, 10) ? test_rng_below(&net->random, 400)
-                                                          : test_rng_below(&net->random, 20000));
+                                                         : test_rng_below(&net->random, 20000));
     }
     everybody_hangs_up(net);
     net_run_ms(net, 400000);

@@ -21,8 +21,8 @@ struct net_conn {
 };
 
 enum net_event_kind {
-    NET_ARRIVES,       /**< the relay sees a new connection */
-    NET_CONNECTED,     /**< the client sees it complete */
+    NET_ARRIVES,   /**< the relay sees a new connection */
+    NET_CONNECTED, /**< the client sees it complete */
     NET_TO_RELAY,
     NET_TO_CLIENT,
     NET_DATAGRAM_TO_RELAY,
@@ -44,7 +44,7 @@ static void drain_client(struct client_net *net, struct net_client *client);
 static struct net_conn *conn_of(const struct client_net *net, uint64_t id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &net->conns) {
+    wz_list_foreach (pos, tmp, &net->conns) {
         struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
         if (conn->id == id)
             return conn;
@@ -52,10 +52,11 @@ static struct net_conn *conn_of(const struct client_net *net, uint64_t id)
     return NULL;
 }
 
-static struct net_conn *conn_of_client(const struct client_net *net, const struct net_client *client, uint64_t id)
+static struct net_conn *conn_of_client(const struct client_net *net, const struct net_client *client,
+                                       uint64_t id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &net->conns) {
+    wz_list_foreach (pos, tmp, &net->conns) {
         struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
         if (conn->client == client && conn->client_conn == id)
             return conn;
@@ -69,7 +70,8 @@ static uint64_t delay_us(struct client_net *net)
     return (uint64_t)net->min_delay_ms * 1000 + test_rng_below(&net->random, spread_us);
 }
 
-static void post(struct client_net *net, uint64_t at_us, enum net_event_kind kind, uint64_t conn, struct wz_bytes data)
+static void post(struct client_net *net, uint64_t at_us, enum net_event_kind kind, uint64_t conn,
+                 struct wz_bytes data)
 {
     struct net_event *event = calloc(1, sizeof *event + data.len);
     assert_non_null(event);
@@ -87,7 +89,8 @@ static void post(struct client_net *net, uint64_t at_us, enum net_event_kind kin
 }
 
 /** Along a connection, in order. */
-static void post_to_relay(struct client_net *net, struct net_conn *conn, enum net_event_kind kind, struct wz_bytes data)
+static void post_to_relay(struct client_net *net, struct net_conn *conn, enum net_event_kind kind,
+                          struct wz_bytes data)
 {
     const uint64_t at_us = net->now_us + delay_us(net);
     conn->to_relay_us = at_us > conn->to_relay_us ? at_us : conn->to_relay_us;
@@ -156,11 +159,11 @@ void net_free(struct client_net *net)
     for (size_t i = 0; i < net->client_count; i++)
         wzp_client_free(net->client[i].client);
     wzp_relay_free(net->relay);
-    wz_list_foreach(pos, tmp, &net->queue) {
+    wz_list_foreach (pos, tmp, &net->queue) {
         wz_list_remove(pos);
         free(wz_container_of(pos, struct net_event, node));
     }
-    wz_list_foreach(pos, tmp, &net->conns)
+    wz_list_foreach (pos, tmp, &net->conns)
         forget_conn(wz_container_of(pos, struct net_conn, node));
     free(net);
 }
@@ -181,7 +184,7 @@ void net_relay_down(struct client_net *net)
     wzp_relay_free(net->relay);
     net->relay = NULL;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &net->conns) {
+    wz_list_foreach (pos, tmp, &net->conns) {
         struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
         conn->relay_open = conn->relay_knows = false;
         post_to_client(net, conn, NET_RELAY_CLOSED, nothing);
@@ -237,7 +240,8 @@ static void note_setup(struct net_call *call, const struct wzp_line_event *event
     (void)snprintf(call->peer_direct_addr, sizeof call->peer_direct_addr, "%s",
                    event->peer_direct_addr ? event->peer_direct_addr : "");
     if (event->peer_local_addrs->count)
-        (void)snprintf(call->peer_local_addr, sizeof call->peer_local_addr, "%s", event->peer_local_addrs->text[0]);
+        (void)snprintf(call->peer_local_addr, sizeof call->peer_local_addr, "%s",
+                       event->peer_local_addrs->text[0]);
 }
 
 static void note_end(struct net_call *call, const struct wzp_line_event *event)
@@ -252,7 +256,8 @@ static void note_end(struct net_call *call, const struct wzp_line_event *event)
 
 static void note_call_event(struct net_client *client, uint64_t id, const struct wzp_line_event *event)
 {
-    struct net_call *call = event->kind == WZP_LINE_INCOMING ? add_call(client, id, true) : call_of(client, id);
+    struct net_call *call =
+        event->kind == WZP_LINE_INCOMING ? add_call(client, id, true) : call_of(client, id);
     assert_non_null(call);
     if (call->ended)
         fail_msg("event %d after the end of call %s", (int)event->kind, call->call_id);
@@ -301,7 +306,8 @@ static void note_event(struct net_client *client, const struct wzp_client_effect
         note_call_event(client, effect->call, &effect->event);
 }
 
-static void open_conn(struct client_net *net, struct net_client *client, const struct wzp_client_effect *effect)
+static void open_conn(struct client_net *net, struct net_client *client,
+                      const struct wzp_client_effect *effect)
 {
     struct net_conn *conn = calloc(1, sizeof *conn);
     assert_non_null(conn);
@@ -334,7 +340,8 @@ static void close_conn(struct client_net *net, struct net_client *client, uint64
 
 static void drain_client(struct client_net *net, struct net_client *client)
 {
-    for (struct wzp_client_effect *effect; client->client && (effect = wzp_client_next_effect(client->client));) {
+    for (struct wzp_client_effect *effect;
+         client->client && (effect = wzp_client_next_effect(client->client));) {
         switch (effect->kind) {
         case WZP_CLIENT_DIAL:
             open_conn(net, client, effect);
@@ -366,8 +373,9 @@ static void arrives(struct client_net *net, struct net_conn *conn)
     struct wzp_relay_effects effects;
     assert_int_equal(wz_addr_parse(NET_RELAY, &local), 0);
     conn->relay_open = conn->relay_knows = true;
-    assert_int_equal(wzp_relay_connected(net->relay, conn->id, conn->sni, &conn->client->addr, &local, net->now_us,
-                                         &effects), 0);
+    assert_int_equal(wzp_relay_connected(net->relay, conn->id, conn->sni, &conn->client->addr, &local,
+                                         net->now_us, &effects),
+                     0);
     relay_did(net, &effects);
     if (conn->relay_open)
         wzp_relay_set_handle(net->relay, conn->id, conn);
@@ -380,7 +388,8 @@ static void deliver_to_relay(struct client_net *net, struct net_conn *conn, cons
     if (!net->relay || !conn->relay_open)
         return;
     if (event->kind == NET_TO_RELAY) {
-        (void)wzp_relay_message(net->relay, conn->id, wz_bytes(event->data, event->len), net->now_us, &effects);
+        (void)wzp_relay_message(net->relay, conn->id, wz_bytes(event->data, event->len), net->now_us,
+                                &effects);
         relay_did(net, &effects);
         return;
     }
@@ -530,7 +539,7 @@ void net_kill_client(struct client_net *net, struct net_client *client)
     wzp_client_free(client->client);
     client->client = NULL;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &net->conns) {
+    wz_list_foreach (pos, tmp, &net->conns) {
         struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
         if (conn->client != client || !conn->client_open)
             continue;
@@ -539,7 +548,8 @@ void net_kill_client(struct client_net *net, struct net_client *client)
     }
 }
 
-int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to, bool hide_addresses)
+int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to,
+             bool hide_addresses)
 {
     uint64_t id = 0;
     const struct wzp_line_dial dial = {
@@ -562,7 +572,8 @@ struct net_call *net_last_call(struct net_client *client)
 void net_answer(struct client_net *net, struct net_client *client, const struct net_call *call,
                 enum wzp_accept_mode mode)
 {
-    (void)wzp_client_answer(client->client, call->id, mode, net->now_us); /* random tests answer at wrong times too */
+    (void)wzp_client_answer(client->client, call->id, mode,
+                            net->now_us); /* random tests answer at wrong times too */
     drain_client(net, client);
 }
 
@@ -579,7 +590,8 @@ void net_send_media(struct client_net *net, struct net_client *client, const str
     struct net_conn *conn = conn_of_client(net, client, call->media_conn);
     if (!conn || !conn->client_open || !call->up)
         return;
-    post(net, net->now_us + delay_us(net), NET_DATAGRAM_TO_RELAY, conn->id, wz_bytes(datagram, sizeof datagram));
+    post(net, net->now_us + delay_us(net), NET_DATAGRAM_TO_RELAY, conn->id,
+         wz_bytes(datagram, sizeof datagram));
 }
 
 void net_talk(struct client_net *net, struct net_client *a, struct net_client *b, struct net_call **ret_a,

@@ -1,5 +1,6 @@
-/* Client cores and one relay core on a simulated network: virtual time, seeded delays per connection, messages of a
- * connection in order. Checks on the way what must hold for every client: no event after ENDED, ENDED once. */
+/* Client cores and one relay core on a simulated network: virtual time, seeded delays per connection,
+ * messages of a connection in order. Checks on the way what must hold for every client: no event after ENDED,
+ * ENDED once. */
 #ifndef TESTS_SUPPORT_CLIENT_NET_H
 #define TESTS_SUPPORT_CLIENT_NET_H
 
@@ -10,8 +11,8 @@
 #include "wzp/core/relay.h"
 
 #define NET_CLIENTS_MAX 8
-#define NET_CALLS_MAX 4096
-#define NET_RELAY "198.51.100.1:4433"
+#define NET_CALLS_MAX   4096
+#define NET_RELAY       "198.51.100.1:4433"
 
 /** What a client's user has seen of one call. */
 struct net_call {
@@ -19,8 +20,8 @@ struct net_call {
     bool incoming, ended, up, was_up;
     unsigned rings, answers, setups, paths;
     char call_id[WZP_CALL_ID_MAX + 1];
-    char peer_direct_addr[WZ_ADDR_TEXT_MAX]; /**< of CallSetup; empty: none */
-    char peer_local_addr[WZ_ADDR_TEXT_MAX];  /**< its first one */
+    char peer_direct_addr[WZ_ADDR_TEXT_MAX];      /**< of CallSetup; empty: none */
+    char peer_local_addr[WZ_ADDR_TEXT_MAX];       /**< its first one */
     char caller_reflexive_addr[WZ_ADDR_TEXT_MAX]; /**< of the offer */
     bool own_kind;
     enum wzp_line_end end;
@@ -32,7 +33,7 @@ struct net_call {
 struct net_client {
     struct wzp_client *client; /**< NULL: stopped */
     struct client_net *net;
-    struct wz_addr addr;       /**< where the relay sees it */
+    struct wz_addr addr; /**< where the relay sees it */
     unsigned registered, unregistered;
     size_t call_count;
     struct net_call call[NET_CALLS_MAX];
@@ -42,7 +43,7 @@ struct client_net {
     uint64_t now_us;
     struct test_rng random;
     struct wz_rng rng;
-    struct wzp_relay *relay;   /**< NULL: down */
+    struct wzp_relay *relay; /**< NULL: down */
     unsigned min_delay_ms, max_delay_ms;
     size_t client_count;
     struct net_client client[NET_CLIENTS_MAX];
@@ -52,7 +53,8 @@ struct client_net {
 
 struct client_net *net_new(uint64_t seed);
 void net_free(struct client_net *net);
-/** Relay up with this configuration (NULL: defaults; rng, seed and build are filled in), or down: connections die. */
+/** Relay up with this configuration (NULL: defaults; rng, seed and build are filled in), or down: connections
+ * die. */
 void net_relay_up(struct client_net *net, const struct wzp_relay_config *config);
 void net_relay_down(struct client_net *net);
 
@@ -66,7 +68,8 @@ void net_kill_client(struct client_net *net, struct net_client *client);
 void net_run_ms(struct client_net *net, uint64_t ms);
 
 /** from calls to: the new call of from. Negative errno as wzp_client_call(). */
-int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to, bool hide_addresses);
+int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to,
+             bool hide_addresses);
 /** The newest call a client has, or NULL. */
 struct net_call *net_last_call(struct net_client *client);
 void net_answer(struct client_net *net, struct net_client *client, const struct net_call *call,

@@ -66,7 +66,7 @@ void world_clear(struct client_world *w)
 {
     world_drain(w);
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &w->effects) {
+    wz_list_foreach (pos, tmp, &w->effects) {
         struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
         wz_list_remove(pos);
         wzp_client_effect_free(effect);
@@ -129,11 +129,12 @@ static bool is_event(const struct wzp_client_effect *effect, int what)
     return effect->kind == WZP_CLIENT_EVENT && (int)effect->event.kind == what;
 }
 
-static size_t count_if(const struct client_world *w, effect_test *test, int what, struct wzp_client_effect **ret_last)
+static size_t count_if(const struct client_world *w, effect_test *test, int what,
+                       struct wzp_client_effect **ret_last)
 {
     size_t count = 0;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &w->effects) {
+    wz_list_foreach (pos, tmp, &w->effects) {
         struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
         if (!test(effect, what))
             continue;
@@ -234,7 +235,8 @@ void world_register(struct client_world *w, const char *relay_build)
     w->signal = dial->conn;
     world_connected(w, w->signal);
     if (relay_build)
-        world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"%s\"}}", relay_build);
+        world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"%s\"}}",
+                  relay_build);
     else
         world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true}}");
     assert_true(wzp_client_is_registered(w->client));
@@ -281,16 +283,18 @@ void world_answer(struct client_world *w, uint64_t call, const char *build)
     if (build)
         world_say(w, w->signal,
                   "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptGeneric\","
-                  "\"callee_build_version\":\"%s\"}}", id, build);
+                  "\"callee_build_version\":\"%s\"}}",
+                  id, build);
     else
-        world_say(w, w->signal, "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptGeneric\"}}", id);
+        world_say(w, w->signal,
+                  "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptGeneric\"}}", id);
 }
 
 void world_setup(struct client_world *w, uint64_t call, const char *relay_addr)
 {
     const char *id = world_call_id(w, call);
-    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"%s\"}}", id, id,
-              relay_addr);
+    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"%s\"}}",
+              id, id, relay_addr);
 }
 
 void world_room_count(struct client_world *w, uint64_t conn, uint32_t count)

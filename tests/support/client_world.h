@@ -10,7 +10,7 @@
 #include "wzp/core/handshake.h"
 
 #define WORLD_RELAY "198.51.100.1:4433"
-#define WORLD_ADDR "203.0.113.5:40001"
+#define WORLD_ADDR  "203.0.113.5:40001"
 
 /** Repeatable random bytes (xorshift64*). */
 struct test_rng {
@@ -24,16 +24,16 @@ struct client_world {
     struct test_rng random;
     struct wz_rng rng;
     uint64_t now_us;
-    uint64_t signal;              /**< our side of the signal connection; 0: none */
+    uint64_t signal; /**< our side of the signal connection; 0: none */
     struct wzp_identity relay, peer;
-    struct wz_list effects;       /**< since world_clear(), oldest first, without traces of incoming messages */
-    size_t traces;                /**< of incoming messages */
+    struct wz_list effects; /**< since world_clear(), oldest first, without traces of incoming messages */
+    size_t traces;          /**< of incoming messages */
 };
 
 struct client_world_options {
-    const char *relay_build;      /**< NULL: a relay of the first generation */
+    const char *relay_build; /**< NULL: a relay of the first generation */
     const char *alias, *token;
-    bool unregistered;            /**< stop before the registration */
+    bool unregistered; /**< stop before the registration */
     bool rooms_only, share_local_addrs;
     unsigned start_delay_ms;
 };
@@ -52,7 +52,8 @@ void world_advance_us(struct client_world *w, uint64_t us);
 size_t world_count(const struct client_world *w, enum wzp_client_effect_kind kind);
 struct wzp_client_effect *world_last(const struct client_world *w, enum wzp_client_effect_kind kind);
 size_t world_sent(const struct client_world *w, enum wzp_signal_kind kind);
-/** The last message of this kind, decoded; the test frees it with wzp_signal_done(). Fails the test when none. */
+/** The last message of this kind, decoded; the test frees it with wzp_signal_done(). Fails the test when
+ * none. */
 struct wzp_signal world_last_sent(const struct client_world *w, enum wzp_signal_kind kind);
 size_t world_events(const struct client_world *w, enum wzp_line_event_kind kind);
 /** The last event of this kind. Fails the test when none. */
@@ -61,7 +62,8 @@ const struct wzp_line_event *world_event(const struct client_world *w, enum wzp_
 uint64_t world_event_call(const struct client_world *w, enum wzp_line_event_kind kind);
 
 /** A message arrives: printf of JSON, or a signal built by hand. */
-void world_say(struct client_world *w, uint64_t conn, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void world_say(struct client_world *w, uint64_t conn, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void world_say_signal(struct client_world *w, uint64_t conn, const struct wzp_signal *signal);
 void world_connected(struct client_world *w, uint64_t conn);
 void world_closed(struct client_world *w, uint64_t conn, const char *reason);

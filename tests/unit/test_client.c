@@ -181,7 +181,8 @@ static void relay_that_drops_us_right_after_the_ack_is_backed_off_from(void **st
 static void start_delay_spreads_the_first_registration(void **state)
 {
     (void)state;
-    struct client_world *w = world_new(&(struct client_world_options){ .unregistered = true, .start_delay_ms = 5000 });
+    struct client_world *w =
+        world_new(&(struct client_world_options){ .unregistered = true, .start_delay_ms = 5000 });
     assert_in_range(wzp_client_deadline_us(w->client), w->now_us + 1, w->now_us + 5000000);
     world_advance_ms(w, 5000);
     assert_int_equal(world_count(w, WZP_CLIENT_DIAL), 1);

@@ -97,7 +97,8 @@ static void offer_signature_covers_key_target_and_call(void **state)
     memcpy(message, keys->ephemeral_pub, 32);
     (void)snprintf(message + 32, sizeof message - 32, "%s%s", w->peer.fingerprint, sig.offer.call_id);
     assert_int_equal(keys->signature_len, 64);
-    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature), 0);
+    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature),
+                     0);
     wzp_signal_done(&sig);
 }
 
@@ -189,7 +190,8 @@ static void accepting_answer_is_told_with_its_mode(void **state)
     const uint64_t call = world_place_call(w);
     world_say(w, w->signal,
               "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptTrusted\","
-              "\"callee_reflexive_addr\":\"192.0.2.9:1\"}}", world_call_id(w, call));
+              "\"callee_reflexive_addr\":\"192.0.2.9:1\"}}",
+              world_call_id(w, call));
     const struct wzp_line_event *event = world_event(w, WZP_LINE_ANSWERED);
     assert_int_equal(event->accept_mode, WZP_ACCEPT_TRUSTED);
     assert_string_equal(event->callee_reflexive_addr, "192.0.2.9:1");
@@ -210,8 +212,9 @@ static void signed_answer_marks_our_own_kind(void **state)
     memcpy(keys->identity_pub, w->peer.ed25519_public, 32);
     memset(keys->ephemeral_pub, 5, 32);
     keys->signature_len = 64;
-    assert_int_equal(wzp_sign_direct_answer(&w->peer, keys->ephemeral_pub, wzp_client_fingerprint(w->client), id,
-                                            keys->signature), 0);
+    assert_int_equal(wzp_sign_direct_answer(&w->peer, keys->ephemeral_pub, wzp_client_fingerprint(w->client),
+                                            id, keys->signature),
+                     0);
     world_say_signal(w, w->signal, &sig);
     assert_true(world_event(w, WZP_LINE_ANSWERED)->own_kind);
 }
@@ -295,7 +298,8 @@ static void messages_about_unknown_calls_are_counted(void **state)
     struct client_world *w = *state;
     world_say(w, w->signal, "{\"CallRinging\":{\"call_id\":\"x\"}}");
     world_say(w, w->signal, "{\"DirectCallAnswer\":{\"call_id\":\"x\",\"accept_mode\":\"AcceptGeneric\"}}");
-    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"x\",\"room\":\"call-x\",\"relay_addr\":\"1.2.3.4:5\"}}");
+    world_say(w, w->signal,
+              "{\"CallSetup\":{\"call_id\":\"x\",\"room\":\"call-x\",\"relay_addr\":\"1.2.3.4:5\"}}");
     world_say(w, w->signal, "{\"MediaPathReport\":{\"call_id\":\"x\",\"direct_ok\":true}}");
     world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"x\"}}");
     assert_int_equal(wzp_client_stats(w->client)->unknown_calls, 5);
@@ -319,11 +323,16 @@ static void offer_is_announced_with_all_it_says(void **state)
 {
     struct client_world *w = *state;
     world_say(w, w->signal,
-              "{\"DirectCallOffer\":{\"caller_fingerprint\":\"%s\",\"caller_alias\":\"Bob\",\"target_fingerprint\":\"%s\","
-              "\"call_id\":\"feed\",\"identity_pub\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"
-              "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"signature\":[],"
-              "\"supported_profiles\":[],\"caller_reflexive_addr\":\"192.0.2.7:9\",\"caller_local_addrs\":[\"10.0.0.1:9\"],"
-              "\"dialled_number\":\"911\"}}", w->peer.fingerprint, wzp_client_fingerprint(w->client));
+              "{\"DirectCallOffer\":{\"caller_fingerprint\":\"%s\",\"caller_alias\":\"Bob\",\"target_"
+              "fingerprint\":\"%s\","
+              "\"call_id\":\"feed\",\"identity_pub\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+              "1,1,1,1,1],"
+              "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+              "\"signature\":[],"
+              "\"supported_profiles\":[],\"caller_reflexive_addr\":\"192.0.2.7:9\",\"caller_local_addrs\":["
+              "\"10.0.0.1:9\"],"
+              "\"dialled_number\":\"911\"}}",
+              w->peer.fingerprint, wzp_client_fingerprint(w->client));
     const struct wzp_line_event *event = world_event(w, WZP_LINE_INCOMING);
     assert_string_equal(event->call_id, "feed");
     assert_string_equal(event->caller_fingerprint, w->peer.fingerprint);
@@ -334,7 +343,8 @@ static void offer_is_announced_with_all_it_says(void **state)
     assert_false(event->own_kind);
 }
 
-static struct wzp_signal signed_offer(struct client_world *w, const struct wzp_identity *signer, char *own, char *id)
+static struct wzp_signal signed_offer(struct client_world *w, const struct wzp_identity *signer, char *own,
+                                      char *id)
 {
     struct wzp_signal sig = { .kind = WZP_SIG_DIRECT_CALL_OFFER };
     sig.offer.caller_fingerprint = w->peer.fingerprint;
@@ -422,7 +432,8 @@ static void answer_signature_covers_key_caller_and_call(void **state)
     char message[32 + 39 + 4 + 1];
     memcpy(message, keys->ephemeral_pub, 32);
     (void)snprintf(message + 32, sizeof message - 32, "%sfeed", w->peer.fingerprint);
-    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature), 0);
+    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature),
+                     0);
     wzp_signal_done(&sig);
 }
 
@@ -432,7 +443,8 @@ static void second_answer_is_an_error(void **state)
     const uint64_t call = world_offer(w, "feed", BUILD);
     assert_int_equal(wzp_client_answer(w->client, call, WZP_ACCEPT_GENERIC, w->now_us), 0);
     assert_int_equal(wzp_client_answer(w->client, call, WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
-    assert_int_equal(wzp_client_answer(w->client, world_place_call(w), WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
+    assert_int_equal(wzp_client_answer(w->client, world_place_call(w), WZP_ACCEPT_TRUSTED, w->now_us),
+                     -EPROTO);
     assert_int_equal(wzp_client_answer(w->client, 12345, WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
 }
 
@@ -522,10 +534,13 @@ static void offer_for_somebody_else_is_ignored(void **state)
 {
     struct client_world *w = *state;
     world_say(w, w->signal,
-              "{\"DirectCallOffer\":{\"caller_fingerprint\":\"%s\",\"target_fingerprint\":\"%s\",\"call_id\":\"feed\","
+              "{\"DirectCallOffer\":{\"caller_fingerprint\":\"%s\",\"target_fingerprint\":\"%s\",\"call_id\":"
+              "\"feed\","
               "\"identity_pub\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"
-              "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"signature\":[],"
-              "\"supported_profiles\":[]}}", w->peer.fingerprint, w->relay.fingerprint);
+              "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+              "\"signature\":[],"
+              "\"supported_profiles\":[]}}",
+              w->peer.fingerprint, w->relay.fingerprint);
     assert_int_equal(wzp_client_stats(w->client)->refused_bad, 1);
     assert_true(wz_list_is_empty(&w->effects));
 }

@@ -11,7 +11,7 @@
 #include "tests/support/client_world.h"
 
 #define BUILD "9377a90"
-#define BARE "{\"Hangup\":{\"reason\":\"Normal\"}}"
+#define BARE  "{\"Hangup\":{\"reason\":\"Normal\"}}"
 
 static int new_world(void **state)
 {
@@ -38,7 +38,8 @@ static void named_hangup_ends_its_call_only_and_tells_why(void **state)
     struct client_world *w = *state;
     const uint64_t first = world_place_call(w), second = world_place_call(w);
     world_say(w, w->signal, "{\"CallRinging\":{\"call_id\":\"%s\"}}", world_call_id(w, second));
-    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Busy\",\"call_id\":\"%s\"}}", world_call_id(w, second));
+    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Busy\",\"call_id\":\"%s\"}}",
+              world_call_id(w, second));
     assert_ended_by_peer(w, second);
     const struct wzp_line_event *event = world_event(w, WZP_LINE_ENDED);
     assert_int_equal(event->hangup_reason, WZP_HANGUP_BUSY);

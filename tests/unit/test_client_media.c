@@ -82,7 +82,8 @@ static void setup_event_carries_the_peers_addresses(void **state)
     const char *id = world_call_id(w, call);
     world_say(w, w->signal,
               "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"" WORLD_RELAY "\","
-              "\"peer_direct_addr\":\"203.0.113.9:7\",\"peer_local_addrs\":[\"10.1.1.1:7\"]}}", id, id);
+              "\"peer_direct_addr\":\"203.0.113.9:7\",\"peer_local_addrs\":[\"10.1.1.1:7\"]}}",
+              id, id);
     const struct wzp_line_event *event = world_event(w, WZP_LINE_SETUP);
     assert_string_equal(event->peer_direct_addr, "203.0.113.9:7");
     assert_string_equal(event->peer_local_addrs->text[0], "10.1.1.1:7");
@@ -338,7 +339,8 @@ static void peers_path_report_changes_nothing_yet(void **state)
 {
     struct client_world *w = *state;
     const uint64_t call = world_talk(w, NULL);
-    world_say(w, w->signal, "{\"MediaPathReport\":{\"call_id\":\"%s\",\"direct_ok\":true,\"race_winner\":\"Direct\"}}",
+    world_say(w, w->signal,
+              "{\"MediaPathReport\":{\"call_id\":\"%s\",\"direct_ok\":true,\"race_winner\":\"Direct\"}}",
               world_call_id(w, call));
     assert_true(wz_list_is_empty(&w->effects));
 }
@@ -367,7 +369,8 @@ static void hangup_right_after_lost_media_explains_it(void **state)
     const uint64_t call = world_talk(w, &media);
     world_closed(w, media, "normal close");
     world_advance_ms(w, 500);
-    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"%s\"}}", world_call_id(w, call));
+    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"%s\"}}",
+              world_call_id(w, call));
     assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_HANGUP);
     assert_true(world_event(w, WZP_LINE_ENDED)->by_peer);
     assert_int_equal(world_sent(w, WZP_SIG_HANGUP), 0);

@@ -1,5 +1,5 @@
-/* wzp-client as a process, against a relay in this one: arguments, identity, events, calls, sound, signals, exit codes.
- * The program lies beside this test. */
+/* wzp-client as a process, against a relay in this one: arguments, identity, events, calls, sound, signals,
+ * exit codes. The program lies beside this test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +24,7 @@
 #include "wzp/rt/log.h"
 #include "wzp/rt/loop.h"
 #include "wzp/rt/rng.h"
+#include "wzp/rt/udp.h"
 
 #define WAIT_MS    20000
 #define OUTPUT_MAX 65536
@@ -231,7 +232,8 @@ static void wrong_arguments_are_named_and_exit_with_2(void **state)
         { ARGS("--codec", "Codec2_3200", "register"), "opus24k" },
         { ARGS("--accept", "maybe", "answer"), "trusted" },
         { ARGS("--tone", "440", "--echo", "answer"), "only one of" },
-        { ARGS("--stun", "a", "--stun", "b", "--stun", "c", "--stun", "d", "--stun", "e", "ping"), "at most 4" },
+        { ARGS("--stun", "a", "--stun", "b", "--stun", "c", "--stun", "d", "--stun", "e", "ping"),
+          "at most 4" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(run(s, cases[i].args), 2);
@@ -291,7 +293,8 @@ static void version_reflect_and_ping_are_answered(void **state)
     assert_non_null(strstr(s->alice.text, "\"addr\":\"127.0.0.1:"));
     start(s, &s->alice, "alice", ARGS("ping"));
     assert_int_equal(exit_code(s, &s->alice), 0);
-    assert_non_null(strstr(s->alice.text, "\"rtt_ms\":0."));
+    assert_non_null(strstr(s->alice.text, "\"event\":\"pong\""));
+    assert_null(strstr(s->alice.text, "\"rtt_ms\":null"));
 }
 
 static void relay_is_found_by_name(void **state)
@@ -313,10 +316,12 @@ static void call_with_echo_brings_the_tone_back_and_tells_each_step(void **state
     start(s, &s->bob, "bob", ARGS("--echo", "--ring-delay", "0.2", "answer"));
     fingerprint_of(s, &s->bob, bob);
     start(s, &s->alice, "alice",
-          ARGS("--alias", "Alice", "--number", "030", "--tone", "1000", "--record", back, "--duration", "2.5", "call", bob));
+          ARGS("--alias", "Alice", "--number", "030", "--tone", "1000", "--record", back, "--duration", "2.5",
+               "call", bob));
     assert_int_equal(exit_code(s, &s->alice), 0);
     assert_int_equal(exit_code(s, &s->bob), 0);
-    static const char *const steps[] = { "registered", "ringing", "answered", "setup", "path", "media", "ended" };
+    static const char *const steps[] = { "registered", "ringing", "answered", "setup",
+                                         "path",       "media",   "ended" };
     const char *pos = s->alice.text;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char event[64];
@@ -412,6 +417,71 @@ static void cancelled_call_exits_with_3_and_stops_ringing(void **state)
     assert_int_equal(exit_code(s, &s->bob), 3); /* its only call ended unanswered */
 }
 
+/** Answers every binding request with "you are 203.0.113.9:5555". */
+struct stun_server {
+    struct wz_udp *udp;
+    unsigned requests;
+};
+
+static void answer_stun(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
+                        const struct wz_addr *local)
+{
+    static const uint8_t mapped[12] = {
+        0, 0x20, 0, 8, 0, 1, 0x15 ^ 0x21, 0xb3 ^ 0x12, 203 ^ 0x21, 0 ^ 0x12, 113 ^ 0xa4, 9 ^ 0x42
+    };
+    struct stun_server *server = arg;
+    uint8_t answer[32] = { 1, 1, 0, sizeof mapped };
+    (void)local;
+    if (len < 20)
+        return;
+    memcpy(answer + 4, data + 4, 16); /* cookie and transaction */
+    memcpy(answer + 20, mapped, sizeof mapped);
+    server->requests++;
+    (void)wz_udp_send(server->udp, answer, sizeof answer, from, NULL);
+}
+
+static void address_that_stun_shows_is_told_to_the_callee(void **state)
+{
+    struct stage *s = *state;
+    struct stun_server server = { .requests = 0 };
+    struct wz_udp_config udp = { .fd = -1, .packet = answer_stun, .arg = &server };
+    char bob[WZP_FINGERPRINT_TEXT], stun[WZ_ADDR_TEXT_MAX];
+    assert_int_equal(wz_addr_parse_ip("127.0.0.1", 0, &udp.bind), 0);
+    assert_int_equal(wz_udp_new(&server.udp, s->loop, &udp), 0);
+    const struct wz_addr local = wz_udp_local(server.udp);
+    start(s, &s->bob, "bob", ARGS("--accept", "trusted", "--ring-delay", "0.1", "answer"));
+    fingerprint_of(s, &s->bob, bob);
+    start(s, &s->alice, "alice",
+          ARGS("--stun", wz_addr_format(&local, stun), "--duration", "0.1", "call", bob));
+    assert_int_equal(exit_code(s, &s->alice), 0);
+    assert_int_equal(exit_code(s, &s->bob), 0);
+    wz_udp_free(server.udp);
+    assert_true(server.requests >= 1);
+    assert_non_null(strstr(s->bob.text, "\"caller_reflexive_addr\":\"203.0.113.9:5555\""));
+    assert_non_null(strstr(s->bob.text, "\"peer_direct_addr\":\"203.0.113.9:5555\""));
+    assert_non_null(strstr(s->alice.text, "\"peer_direct_addr\":null")); /* bob knows no public address */
+}
+
+static void hidden_addresses_do_not_reach_the_callee(void **state)
+{
+    struct stage *s = *state;
+    struct stun_server server = { .requests = 0 };
+    struct wz_udp_config udp = { .fd = -1, .packet = answer_stun, .arg = &server };
+    char bob[WZP_FINGERPRINT_TEXT], stun[WZ_ADDR_TEXT_MAX];
+    assert_int_equal(wz_addr_parse_ip("127.0.0.1", 0, &udp.bind), 0);
+    assert_int_equal(wz_udp_new(&server.udp, s->loop, &udp), 0);
+    const struct wz_addr local = wz_udp_local(server.udp);
+    (void)wz_addr_format(&local, stun);
+    start(s, &s->bob, "bob", ARGS("answer"));
+    fingerprint_of(s, &s->bob, bob);
+    start(s, &s->alice, "alice", ARGS("--stun", stun, "--hide-addresses", "--duration", "0.1", "call", bob));
+    assert_int_equal(exit_code(s, &s->alice), 0);
+    assert_int_equal(exit_code(s, &s->bob), 0);
+    wz_udp_free(server.udp);
+    assert_non_null(strstr(s->bob.text, "\"caller_reflexive_addr\":null,\"caller_local_addrs\":[]"));
+    assert_non_null(strstr(s->bob.text, "\"peer_direct_addr\":null,\"peer_local_addrs\":[]"));
+}
+
 static void room_carries_sound_between_two(void **state)
 {
     struct stage *s = *state;
@@ -449,6 +519,8 @@ int main(void)
         STORY(call_to_somebody_in_a_call_exits_with_4),
         STORY(control_c_hangs_up_and_completes_the_recording),
         STORY(cancelled_call_exits_with_3_and_stops_ringing),
+        STORY(address_that_stun_shows_is_told_to_the_callee),
+        STORY(hidden_addresses_do_not_reach_the_callee),
         STORY(room_carries_sound_between_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ static void add_u16(struct wav *wav, unsigned value)
 }
 
 /** Header up to the samples of a file that says its data is data_bytes long. */
-static struct wav *begin(unsigned format, unsigned channels, uint32_t rate_hz, unsigned bits, uint32_t data_bytes)
+static struct wav *begin(unsigned format, unsigned channels, uint32_t rate_hz, unsigned bits,
+                         uint32_t data_bytes)
 {
     static struct wav wav;
     wav.len = 0;

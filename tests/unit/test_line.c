@@ -20,7 +20,7 @@
 #include "wzp/rt/loop.h"
 #include "wzp/rt/rng.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS   10000
 #define CALLS_MAX 16
 
 struct phone_call {
@@ -53,12 +53,12 @@ struct stage {
     struct phone alice, bob;
 };
 
-#define wait_for(stage, condition)                                                   \
-    do {                                                                             \
-        const uint64_t until_us_ = wz_clock_us() + WAIT_MS * 1000u;                  \
-        while (!(condition) && wz_clock_us() < until_us_)                            \
-            assert_true(wz_loop_turn((stage)->loop, 5) >= 0);                        \
-        assert_true(condition);                                                      \
+#define wait_for(stage, condition)                                                                           \
+    do {                                                                                                     \
+        const uint64_t until_us_ = wz_clock_us() + WAIT_MS * 1000u;                                          \
+        while (!(condition) && wz_clock_us() < until_us_)                                                    \
+            assert_true(wz_loop_turn((stage)->loop, 5) >= 0);                                                \
+        assert_true(condition);                                                                              \
     } while (0)
 
 static struct phone_call *call_of(struct phone *phone, const struct wzp_line_call *call)

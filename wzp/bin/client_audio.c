@@ -8,11 +8,11 @@
 #include "gateway/media/codec_opus.h"
 #include "gateway/media/playout.h"
 
-#define TICK_SAMPLES   960
+#define TICK_SAMPLES 960
 /** 40 ms at 48 kHz, the longest frame of the Opus profiles. */
 #define FRAME_SAMPLES_MAX (2 * TICK_SAMPLES)
-#define TONE_AMPLITUDE 8192.0
-#define COMPLEXITY     8
+#define TONE_AMPLITUDE    8192.0
+#define COMPLEXITY        8
 
 struct client_audio {
     struct client_audio_config config;
@@ -21,15 +21,15 @@ struct client_audio {
     struct client_wav_writer *recording;
     int record_error;
 
-    size_t played;                   /**< samples of the file sent so far */
-    uint64_t tone_at;                /**< samples of the tone sent so far */
+    size_t played;    /**< samples of the file sent so far */
+    uint64_t tone_at; /**< samples of the tone sent so far */
     int16_t frame[FRAME_SAMPLES_MAX];
     size_t frame_samples;
     uint16_t seq;
     uint32_t timestamp_ms;
 
     bool echo_begun;
-    uint16_t echo_seq;               /**< what arrived first: our numbers start at 0 */
+    uint16_t echo_seq; /**< what arrived first: our numbers start at 0 */
     uint32_t echo_timestamp_ms;
 
     uint64_t rx, tx, undecodable;
@@ -121,7 +121,8 @@ static size_t send_source(struct client_audio *audio, uint8_t buf[static WZP_MED
     return (size_t)len;
 }
 
-size_t client_audio_tick(struct client_audio *audio, uint64_t now_us, uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX])
+size_t client_audio_tick(struct client_audio *audio, uint64_t now_us,
+                         uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX])
 {
     int16_t pcm[GW_PLAYOUT_SAMPLES_MAX];
     (void)gw_playout_pull(audio->playout, now_us, pcm); /* silence is recorded too: the file stays aligned */

@@ -25,10 +25,12 @@ static const char help_text[] =
     "  version            ask the relay for its build\n"
     "\n"
     "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY ")\n"
-    "      --seed-file FILE     our identity, 64 hex digits; made when missing, mode 0600 (default ~/.wzp/client-seed)\n"
+    "      --seed-file FILE     our identity, 64 hex digits; made when missing, mode 0600\n"
+    "                           (default ~/.wzp/client-seed)\n"
     "      --alias NAME         the name that others see\n"
     "      --json               one JSON object a line on standard output\n"
-    "      --duration S         register, ping: end after S seconds; calls and rooms: hang up S seconds after media is up\n"
+    "      --duration S         register, ping: end after S seconds;\n"
+    "                           call, answer, room: hang up S seconds after media is up\n"
     "      --stun HOST[:PORT]   learn our public address there too (up to 4 times; port 3478)\n"
     "\n"
     "sound:\n"
@@ -51,21 +53,18 @@ static const char help_text[] =
     "\n"
     "Control-C hangs up and leaves properly; a second one ends at once.\n"
     "\n"
-    "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable; 2 wrong\n"
-    "arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 the call broke: no media path,\n"
-    "media or relay lost.\n";
+    "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable;\n"
+    "2 wrong arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 the call broke:\n"
+    "no media path, media or relay lost.\n";
 
 static const struct {
     const char *name;
     enum client_command command;
     const char *argument; /**< what it needs, or NULL */
 } commands[] = {
-    { "register", CLIENT_REGISTER, NULL },
-    { "call", CLIENT_CALL, "FINGERPRINT" },
-    { "answer", CLIENT_ANSWER, NULL },
-    { "room", CLIENT_JOIN, "NAME" },
-    { "reflect", CLIENT_REFLECT, NULL },
-    { "ping", CLIENT_PING, NULL },
+    { "register", CLIENT_REGISTER, NULL }, { "call", CLIENT_CALL, "FINGERPRINT" },
+    { "answer", CLIENT_ANSWER, NULL },     { "room", CLIENT_JOIN, "NAME" },
+    { "reflect", CLIENT_REFLECT, NULL },   { "ping", CLIENT_PING, NULL },
     { "version", CLIENT_VERSION, NULL },
 };
 

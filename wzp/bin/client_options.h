@@ -34,15 +34,15 @@ enum client_command {
 /** Texts are borrowed from argv. */
 struct client_options {
     enum client_command command;
-    const char *target;            /**< fingerprint or room; NULL for the other commands */
+    const char *target; /**< fingerprint or room; NULL for the other commands */
     const char *relay;
-    const char *seed_file;         /**< NULL: ~/.wzp/client-seed */
+    const char *seed_file; /**< NULL: ~/.wzp/client-seed */
     const char *alias, *number, *play, *record;
     const char *stun[CLIENT_STUN_MAX];
     size_t stun_count;
     bool json, echo, hide_addresses, keep;
-    double tone_hz;                /**< 0: none */
-    double duration_s;             /**< 0: without end */
+    double tone_hz;    /**< 0: none */
+    double duration_s; /**< 0: without end */
     double ring_delay_s;
     enum wzp_accept_mode accept;
     enum wzp_codec codec;

@@ -48,7 +48,8 @@ static json_t *addr_list(const struct wzp_addr_list *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; list && i < list->count; i++)
-        (void)json_array_append_new(array, text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
+        (void)json_array_append_new(array,
+                                    text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
     return array;
 }
 
@@ -105,13 +106,20 @@ static void put_ended(json_t *line, const struct wzp_line_event *event)
 static const char *event_name(enum wzp_line_event_kind kind)
 {
     static const char *const names[] = {
-        [WZP_LINE_REGISTERED] = "registered", [WZP_LINE_UNREGISTERED] = "unregistered",
-        [WZP_LINE_INCOMING] = "incoming",     [WZP_LINE_RINGING] = "ringing",
-        [WZP_LINE_ANSWERED] = "answered",     [WZP_LINE_SETUP] = "setup",
-        [WZP_LINE_PATH] = "path",             [WZP_LINE_MEDIA_UP] = "media_up",
-        [WZP_LINE_MEDIA_DOWN] = "media_down", [WZP_LINE_ROOM_UPDATE] = "room",
-        [WZP_LINE_ENDED] = "ended",           [WZP_LINE_REFLECTED] = "observed",
-        [WZP_LINE_PONG] = "pong",             [WZP_LINE_SIGNAL] = NULL,
+        [WZP_LINE_REGISTERED] = "registered",
+        [WZP_LINE_UNREGISTERED] = "unregistered",
+        [WZP_LINE_INCOMING] = "incoming",
+        [WZP_LINE_RINGING] = "ringing",
+        [WZP_LINE_ANSWERED] = "answered",
+        [WZP_LINE_SETUP] = "setup",
+        [WZP_LINE_PATH] = "path",
+        [WZP_LINE_MEDIA_UP] = "media_up",
+        [WZP_LINE_MEDIA_DOWN] = "media_down",
+        [WZP_LINE_ROOM_UPDATE] = "room",
+        [WZP_LINE_ENDED] = "ended",
+        [WZP_LINE_REFLECTED] = "observed",
+        [WZP_LINE_PONG] = "pong",
+        [WZP_LINE_SIGNAL] = NULL,
     };
     return names[kind];
 }
@@ -241,13 +249,13 @@ void client_output_event(const struct client_output *out, const struct wzp_line_
         print_readable(out, event);
 }
 
-void client_output_media(const struct client_output *out, const char *call_id, const struct client_audio_stats *stats,
-                         bool is_final, uint64_t now_us)
+void client_output_media(const struct client_output *out, const char *call_id,
+                         const struct client_audio_stats *stats, bool is_final, uint64_t now_us)
 {
     if (!out->json) {
         if (is_final)
-            printf("media: %" PRIu64 " received, %" PRIu64 " sent, %.1f %% lost, jitter %.1f ms, %s\n", stats->rx,
-                   stats->tx, stats->loss_pct, stats->jitter_ms, stats->codec);
+            printf("media: %" PRIu64 " received, %" PRIu64 " sent, %.1f %% lost, jitter %.1f ms, %s\n",
+                   stats->rx, stats->tx, stats->loss_pct, stats->jitter_ms, stats->codec);
         (void)fflush(stdout);
         return;
     }

@@ -9,7 +9,9 @@
 struct wz_loop;
 struct wzp_quic;
 
-/** Runs the loop until the relay has answered. 0; -ETIMEDOUT (no answer in 5 s); -ECONNREFUSED (closed without one). */
-int client_version_ask(struct wz_loop *loop, struct wzp_quic *quic, const struct wz_addr *relay, char *ret, size_t size);
+/** Runs the loop until the relay has answered. 0; -ETIMEDOUT (no answer in 5 s); -ECONNREFUSED (closed
+ * without one). */
+int client_version_ask(struct wz_loop *loop, struct wzp_quic *quic, const struct wz_addr *relay, char *ret,
+                       size_t size);
 
 #endif

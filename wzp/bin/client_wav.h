@@ -16,8 +16,8 @@ struct client_pcm {
     size_t count;
 };
 
-/** Parse a whole file. 0; -EBADMSG (no WAV); -ENOTSUP (not 16-bit PCM, over 2 channels, rate outside 4..192 kHz);
- *  -ENOMEM. */
+/** Parse a whole file. 0; -EBADMSG (no WAV); -ENOTSUP (not 16-bit PCM, over 2 channels, rate outside 4..192
+ * kHz); -ENOMEM. */
 int client_wav_parse(struct wz_bytes file, struct client_pcm *ret);
 /** As client_wav_parse(), and -EFBIG or any error of opening and reading. */
 int client_wav_load(const char *path, struct client_pcm *ret);

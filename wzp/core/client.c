@@ -48,9 +48,9 @@ void wzp_client_free(struct wzp_client *client)
     if (!client)
         return;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls)
+    wz_list_foreach (pos, tmp, &client->calls)
         client_call_discard(client, wz_container_of(pos, struct wzp_client_call, node));
-    wz_list_foreach(pos, tmp, &client->effects)
+    wz_list_foreach (pos, tmp, &client->effects)
         wzp_client_effect_free(wz_container_of(pos, struct wzp_client_effect, node));
     client_conn_forget(&client->signal);
     free(client->relay_build);
@@ -80,7 +80,7 @@ void wzp_client_stop(struct wzp_client *client, uint64_t now_us)
 static struct wzp_client_call *call_of_conn(const struct wzp_client *client, uint64_t conn)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (call->media.id == conn)
             return call;
@@ -116,7 +116,8 @@ void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *rea
 }
 
 /** The call a message of the signal connection names, or NULL. */
-static const struct wzp_client_call *call_named_by(const struct wzp_client *client, const struct wzp_signal *signal)
+static const struct wzp_client_call *call_named_by(const struct wzp_client *client,
+                                                   const struct wzp_signal *signal)
 {
     const char *id = NULL;
     switch (signal->kind) {
@@ -201,7 +202,7 @@ static uint64_t call_deadline_us(const struct wzp_client_call *call)
 static struct wzp_client_call *call_due(const struct wzp_client *client, uint64_t now_us)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (call_deadline_us(call) <= now_us)
             return call;
@@ -224,7 +225,7 @@ uint64_t wzp_client_deadline_us(const struct wzp_client *client)
     const uint64_t hangup_us = client_hangup_deadline_us(client);
     first = hangup_us < first ? hangup_us : first;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         const uint64_t at_us = call_deadline_us(wz_container_of(pos, struct wzp_client_call, node));
         first = at_us < first ? at_us : first;
     }

@@ -1,17 +1,18 @@
-/* One WZP identity as a client, sans-IO: registration, calls, rooms, the media handshake and every timer of them.
- * The same core runs in wzp-client, in every identity of the gateway and in the simulator (wzp/io/line.h puts it on a
- * socket). Spec: docs/wzp-wire.md "Client". Thread: one at a time; nothing blocks; no callback.
+/* One WZP identity as a client, sans-IO: registration, calls, rooms, the media handshake and every timer of
+ * them. The same core runs in wzp-client, in every identity of the gateway and in the simulator
+ * (wzp/io/line.h puts it on a socket). Spec: docs/wzp-wire.md "Client". Thread: one at a time; nothing
+ * blocks; no callback.
  *
- * Every function that takes now_us may queue effects; the shell takes them with wzp_client_next_effect() until there
- * are none, carries them out in that order, and then arms one timer for wzp_client_deadline_us().
+ * Every function that takes now_us may queue effects; the shell takes them with wzp_client_next_effect()
+ * until there are none, carries them out in that order, and then arms one timer for wzp_client_deadline_us().
  * Connections and calls are named by non-zero ids that are never used again.
  *
  *   registration:  WAITING --delay--> DIALLING --connected--> REGISTERING --Ack--> REGISTERED
  *                     ^------------------ closed, refused, 10 s without progress ------'
- *   outgoing:      REFLECTING --answer or 1 s--> OFFERED --DirectCallAnswer--> ANSWERED --CallSetup--> JOINING
- *   incoming:      RINGING --answer()--> [REFLECTING --answer or 1 s-->] ANSWERED --CallSetup--> JOINING
- *   room:          JOINING
- *   all:           JOINING --CallAnswer--> UP --connection lost--> DOWN --2 s--> ended
+ *   outgoing:      REFLECTING --answer or 1 s--> OFFERED --DirectCallAnswer--> ANSWERED --CallSetup-->
+ * JOINING incoming:      RINGING --answer()--> [REFLECTING --answer or 1 s-->] ANSWERED --CallSetup-->
+ * JOINING room:          JOINING all:           JOINING --CallAnswer--> UP --connection lost--> DOWN --2 s-->
+ * ended
  */
 #ifndef WZP_CORE_CLIENT_H
 #define WZP_CORE_CLIENT_H
@@ -27,15 +28,15 @@
 
 /** Calls and rooms of one client at once; an offer beyond that is answered Busy. */
 #define WZP_CLIENT_MAX_CALLS 64
-#define WZP_CLIENT_SNI_SIZE (WZP_SNI_MAX + 1)
+#define WZP_CLIENT_SNI_SIZE  (WZP_SNI_MAX + 1)
 
 struct wzp_client;
 
 struct wzp_client_config {
     uint8_t seed[WZP_SEED_BYTES];
-    const char *alias;       /**< NULL: none; copied */
-    const char *build;       /**< *_build_version text, NULL: none; copied */
-    const char *auth_token;  /**< NULL: none; copied */
+    const char *alias;      /**< NULL: none; copied */
+    const char *build;      /**< *_build_version text, NULL: none; copied */
+    const char *auth_token; /**< NULL: none; copied */
     struct wz_addr relay;
     unsigned start_delay_ms; /**< the first registration starts at a random moment within this time */
     unsigned ring_ms;        /**< 0: 60000 */
@@ -47,7 +48,8 @@ struct wzp_client_config {
 
 enum wzp_client_effect_kind {
     WZP_CLIENT_DIAL,  /**< open connection `conn` (for `call`, 0: signal) to `to` with server name `sni` */
-    WZP_CLIENT_SEND,  /**< framed message `body` on a new stream of `conn`; `signal` names it, `call` it belongs to */
+    WZP_CLIENT_SEND,  /**< framed message `body` on a new stream of `conn`; `signal` names it, `call` it
+                         belongs to */
     WZP_CLIENT_CLOSE, /**< close `conn` with `reason`; the core wants to hear nothing more of it */
     WZP_CLIENT_EVENT, /**< tell the user `event`; `call` is 0 for events of the line itself */
 };
@@ -92,7 +94,8 @@ void wzp_client_effect_free(struct wzp_client_effect *effect);
 void wzp_client_connected(struct wzp_client *client, uint64_t conn, uint64_t now_us);
 /** A framed message arrived; body borrowed. */
 void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_bytes body, uint64_t now_us);
-/** The connection is gone or could not be made; reason is for logs. Ids that the core closed itself are ignored. */
+/** The connection is gone or could not be made; reason is for logs. Ids that the core closed itself are
+ * ignored. */
 void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *reason, uint64_t now_us);
 /** Media of this call arrived. Telling it ten times a second is enough. */
 void wzp_client_media_seen(struct wzp_client *client, uint64_t call, uint64_t now_us);
@@ -102,11 +105,13 @@ void wzp_client_tick(struct wzp_client *client, uint64_t now_us);
 uint64_t wzp_client_deadline_us(const struct wzp_client *client);
 
 /** As wzp_line_call(), wzp_line_join(), wzp_line_answer(), wzp_line_hangup() (wzp/io/line.h). */
-int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us, uint64_t *ret_call);
+int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us,
+                    uint64_t *ret_call);
 int wzp_client_join(struct wzp_client *client, const char *room, uint64_t now_us, uint64_t *ret_call);
 int wzp_client_answer(struct wzp_client *client, uint64_t call, enum wzp_accept_mode mode, uint64_t now_us);
 /** A call that has ended already is ignored. */
-void wzp_client_hangup(struct wzp_client *client, uint64_t call, enum wzp_hangup_reason reason, uint64_t now_us);
+void wzp_client_hangup(struct wzp_client *client, uint64_t call, enum wzp_hangup_reason reason,
+                       uint64_t now_us);
 /** -ENOTCONN when not registered; -EALREADY while one is under way (its event serves both). */
 int wzp_client_reflect(struct wzp_client *client, uint64_t now_us);
 int wzp_client_ping(struct wzp_client *client, uint64_t now_us);

@@ -8,7 +8,7 @@
 struct wzp_client_call *client_call_find(const struct wzp_client *client, uint64_t id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (call->id == id)
             return call;
@@ -19,7 +19,7 @@ struct wzp_client_call *client_call_find(const struct wzp_client *client, uint64
 struct wzp_client_call *client_call_by_id(const struct wzp_client *client, const char *call_id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (call->kind != CLIENT_ROOM && strcmp(call->call_id, call_id) == 0)
             return call;
@@ -108,7 +108,7 @@ static unsigned calls_the_relay_knows(const struct wzp_client *client)
 {
     unsigned count = 0;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls)
+    wz_list_foreach (pos, tmp, &client->calls)
         count += relay_knows(wz_container_of(pos, struct wzp_client_call, node));
     return count;
 }
@@ -118,7 +118,8 @@ static void send_hangup(struct wzp_client *client, const struct wzp_client_call 
 {
     char id[WZP_CALL_ID_MAX + 1];
     (void)snprintf(id, sizeof id, "%s", call_id);
-    const struct wzp_signal hangup = { .kind = WZP_SIG_HANGUP, .hangup = { .reason = reason, .call_id = id } };
+    const struct wzp_signal hangup = { .kind = WZP_SIG_HANGUP,
+                                       .hangup = { .reason = reason, .call_id = id } };
     client_send(client, &client->signal, call, &hangup);
 }
 
@@ -132,8 +133,8 @@ void client_call_send_hangup(struct wzp_client *client, const struct wzp_client_
         client_send_answer(client, call, WZP_ACCEPT_REJECT);
         return;
     }
-    /* A relay of the first generation ignores the call_id and ends every call of ours: with others up, closing this
-     * one's media connection must do (spec 8.1). */
+    /* A relay of the first generation ignores the call_id and ends every call of ours: with others up,
+     * closing this one's media connection must do (spec 8.1). */
     if (!client->relay_build && calls_the_relay_knows(client) > 1)
         return;
     send_hangup(client, call, call->call_id, reason);
@@ -161,7 +162,8 @@ static void place_offer(struct wzp_client *client, struct wzp_client_call *call,
     call->deadline_us = now_us + client->ring_us;
 }
 
-int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us, uint64_t *ret_call)
+int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us,
+                    uint64_t *ret_call)
 {
     char target[WZP_FINGERPRINT_TEXT];
     if (wzp_fingerprint_normalise(dial->target_fingerprint, target) < 0 ||
@@ -223,7 +225,6 @@ static void on_answer(struct wzp_client *client, struct wzp_client_call *call, s
         return;
     }
     mark_answered(client, call, now_us);
-    call->accept_mode = signal->answer.accept_mode;
     call->peer_has_build = signal->answer.callee_build_version != NULL;
     struct wzp_client_effect *effect = client_event(client, call, WZP_LINE_ANSWERED);
     if (!effect)
@@ -272,7 +273,8 @@ static bool call_id_is_usable(const char *call_id)
 }
 
 /** Refuse an offer that never became a call of ours. */
-static void refuse_offer(struct wzp_client *client, const struct wzp_signal *signal, enum wzp_hangup_reason reason)
+static void refuse_offer(struct wzp_client *client, const struct wzp_signal *signal,
+                         enum wzp_hangup_reason reason)
 {
     if (client->relay_build) {
         send_hangup(client, NULL, signal->offer.call_id, reason);
@@ -474,7 +476,7 @@ static void go_on_after_reflect(struct wzp_client *client, struct wzp_client_cal
 void client_call_reflected(struct wzp_client *client, uint64_t now_us)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (call->state == CLIENT_REFLECTING)
             go_on_after_reflect(client, call, true, now_us);
@@ -484,7 +486,7 @@ void client_call_reflected(struct wzp_client *client, uint64_t now_us)
 void client_call_signal_lost(struct wzp_client *client)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         /* Without CallSetup there is no room to go to. A call whose media runs goes on. */
         if (!client_call_is_answered(call) || call->state == CLIENT_ANSWERED)

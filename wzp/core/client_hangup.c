@@ -1,5 +1,5 @@
-/* Hangups that arrive. Rust clients hang up without a call_id, and old relays forward that as it is: with several
- * calls on one identity the evidence must tell which one ended (spec 6.4). */
+/* Hangups that arrive. Rust clients hang up without a call_id, and old relays forward that as it is: with
+ * several calls on one identity the evidence must tell which one ended (spec 6.4). */
 #include "wzp/core/client_internal.h"
 
 #define QUIET_US ((uint64_t)WZP_CLIENT_MEDIA_QUIET_MS * WZP_CLIENT_MS)
@@ -15,7 +15,7 @@ static struct wzp_client_call *pick(const struct wzp_client *client, client_call
 {
     struct wzp_client_call *found = NULL;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &client->calls) {
+    wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
         if (!test(call, hangup))
             continue;
@@ -52,7 +52,8 @@ static bool is_unheard_offer(const struct wzp_client_call *call, const struct cl
 static bool media_stopped(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
     return call->kind != CLIENT_ROOM && call->state == CLIENT_UP && call->media_seen_us != 0 &&
-           call->media_seen_us <= hangup->at_us + QUIET_US && call->media_seen_us + FLOWING_US >= hangup->at_us;
+           call->media_seen_us <= hangup->at_us + QUIET_US &&
+           call->media_seen_us + FLOWING_US >= hangup->at_us;
 }
 
 static bool has_no_media_yet(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
@@ -60,7 +61,8 @@ static bool has_no_media_yet(const struct wzp_client_call *call, const struct cl
     return is_open(call, hangup) && call->state != CLIENT_UP && call->state != CLIENT_DOWN;
 }
 
-static void end_by_peer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
+static void end_by_peer(struct wzp_client *client, struct wzp_client_call *call,
+                        enum wzp_hangup_reason reason)
 {
     client_call_end(client, call, WZP_LINE_END_HANGUP, reason, wzp_hangup_reason_name(reason));
 }

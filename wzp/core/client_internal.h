@@ -7,21 +7,22 @@
 #include "wzp/core/handshake.h"
 
 #define WZP_CLIENT_NEVER UINT64_MAX
-#define WZP_CLIENT_MS 1000u
+#define WZP_CLIENT_MS    1000u
 
-#define WZP_CLIENT_DIAL_MS 10000u        /**< signal connection: dial to handshake complete */
-#define WZP_CLIENT_REGISTER_MS 10000u    /**< RegisterPresence to Ack */
-#define WZP_CLIENT_STEADY_MS 5000u       /**< a registration that lasted this long resets the back-off */
-#define WZP_CLIENT_REFLECT_MS 1000u
-#define WZP_CLIENT_PONG_MS 2000u
-#define WZP_CLIENT_RING_MS 60000u
-#define WZP_CLIENT_INCOMING_MS 180000u   /**< an offer nobody answers or cancels; relays give up before */
-#define WZP_CLIENT_MEDIA_MS 10000u
-#define WZP_CLIENT_MEDIA_DIAL_MS 3000u   /**< first relay address to the fallback */
-#define WZP_CLIENT_GRACE_MS 2000u        /**< a Hangup that explains a lost or empty room may still come */
-#define WZP_CLIENT_REPORT_FIRST_MS 500u  /**< MediaPathReport: a copy before the peer waits for it is lost, so two */
+#define WZP_CLIENT_DIAL_MS       10000u /**< signal connection: dial to handshake complete */
+#define WZP_CLIENT_REGISTER_MS   10000u /**< RegisterPresence to Ack */
+#define WZP_CLIENT_STEADY_MS     5000u  /**< a registration that lasted this long resets the back-off */
+#define WZP_CLIENT_REFLECT_MS    1000u
+#define WZP_CLIENT_PONG_MS       2000u
+#define WZP_CLIENT_RING_MS       60000u
+#define WZP_CLIENT_INCOMING_MS   180000u /**< an offer nobody answers or cancels; relays give up before */
+#define WZP_CLIENT_MEDIA_MS      10000u
+#define WZP_CLIENT_MEDIA_DIAL_MS 3000u /**< first relay address to the fallback */
+#define WZP_CLIENT_GRACE_MS      2000u /**< a Hangup that explains a lost or empty room may still come */
+/** MediaPathReport: a copy that comes before the peer waits for it is lost, so there are two. */
+#define WZP_CLIENT_REPORT_FIRST_MS  500u
 #define WZP_CLIENT_REPORT_SECOND_MS 1500u
-#define WZP_CLIENT_MEDIA_QUIET_MS 300u   /**< media already in flight when the peer hung up */
+#define WZP_CLIENT_MEDIA_QUIET_MS   300u /**< media already in flight when the peer hung up */
 
 enum client_call_kind { CLIENT_OUTGOING, CLIENT_INCOMING, CLIENT_ROOM };
 
@@ -32,7 +33,7 @@ enum client_call_state {
     CLIENT_ANSWERED,   /**< accepted; CallSetup has not come yet */
     CLIENT_JOINING,    /**< the media connection is being made */
     CLIENT_UP,
-    CLIENT_DOWN,       /**< the media connection is gone; a Hangup may still explain it */
+    CLIENT_DOWN, /**< the media connection is gone; a Hangup may still explain it */
 };
 
 /** A connection of ours; id 0: none. The effect that closes it is reserved, so that closing never fails. */
@@ -54,10 +55,10 @@ struct wzp_client_call {
     char room[WZP_CLIENT_SNI_SIZE];
     char *caller_alias, *dialled_number;
     bool hide_addresses;
-    bool reflected;             /**< this call's Reflect was answered in time */
+    bool reflected; /**< this call's Reflect was answered in time */
     enum wzp_accept_mode accept_mode;
     bool ringing_seen, answered_seen;
-    bool peer_has_build;        /**< the peer's offer or answer carried a build version: it knows MediaPathReport */
+    bool peer_has_build; /**< the peer's offer or answer carried a build version: it knows MediaPathReport */
 
     uint64_t deadline_us;       /**< what it means follows from the state */
     uint64_t media_deadline_us; /**< answered, but no media by then: NO_MEDIA */
@@ -66,15 +67,15 @@ struct wzp_client_call {
 
     struct client_conn media;
     uint64_t dial_deadline_us;
-    struct wz_addr fallback;    /**< family NONE: none, or used up */
+    struct wz_addr fallback; /**< family NONE: none, or used up */
     struct wzp_handshake handshake;
     bool handshake_live;
-    char media_failure[64];     /**< why the last attempt failed, for the ENDED event */
+    char media_failure[64]; /**< why the last attempt failed, for the ENDED event */
 
-    bool room_seen;             /**< a RoomUpdate came: the relay let us in */
-    bool peer_seen;             /**< the room held two or more */
-    uint64_t alone_us;          /**< since when the call room holds only us; NEVER: it does not */
-    uint64_t media_seen_us;     /**< last media; 0: none yet */
+    bool room_seen;         /**< a RoomUpdate came: the relay let us in */
+    bool peer_seen;         /**< the room held two or more */
+    uint64_t alone_us;      /**< since when the call room holds only us; NEVER: it does not */
+    uint64_t media_seen_us; /**< last media; 0: none yet */
 };
 
 /** A Hangup without call_id that could mean any of several calls. */
@@ -84,7 +85,7 @@ struct client_bare_hangup {
 };
 
 enum client_signal_state {
-    CLIENT_SIGNAL_OFF,         /**< rooms only, or stopped */
+    CLIENT_SIGNAL_OFF, /**< rooms only, or stopped */
     CLIENT_SIGNAL_WAITING,
     CLIENT_SIGNAL_DIALLING,
     CLIENT_SIGNAL_REGISTERING,
@@ -105,13 +106,13 @@ struct wzp_client {
     uint64_t signal_deadline_us;
     uint64_t registered_us;
     unsigned attempt;
-    char *relay_build;         /**< of the present registration; NULL: a relay of the first generation */
+    char *relay_build; /**< of the present registration; NULL: a relay of the first generation */
 
     char *reflexive_addr;
     uint64_t reflect_deadline_us; /**< NEVER: none under way */
     bool reflect_asked;           /**< by the user */
     uint64_t ping_sent_us;
-    uint64_t ping_deadline_us;    /**< NEVER: none under way */
+    uint64_t ping_deadline_us; /**< NEVER: none under way */
 
     uint64_t last_conn, last_call;
     struct wz_list calls;
@@ -129,8 +130,8 @@ void client_push(struct wzp_client *client, struct wzp_client_effect *effect);
 /** A new EVENT effect, or NULL (counted). call may be NULL. */
 struct wzp_client_effect *client_event(struct wzp_client *client, const struct wzp_client_call *call,
                                        enum wzp_line_event_kind kind);
-void client_send(struct wzp_client *client, const struct client_conn *conn, const struct wzp_client_call *call,
-                 const struct wzp_signal *signal);
+void client_send(struct wzp_client *client, const struct client_conn *conn,
+                 const struct wzp_client_call *call, const struct wzp_signal *signal);
 /** The AuthToken, first message of every connection, when there is one. */
 void client_send_token(struct wzp_client *client, const struct client_conn *conn);
 /** 0 or -ENOMEM (nothing queued). */
@@ -174,7 +175,8 @@ void client_call_tick(struct wzp_client *client, struct wzp_client_call *call, u
 
 /* client_offer.c: building and checking offers and answers. */
 void client_send_offer(struct wzp_client *client, struct wzp_client_call *call);
-void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call, enum wzp_accept_mode mode);
+void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call,
+                        enum wzp_accept_mode mode);
 bool client_offer_is_own_kind(const struct wzp_client *client, const struct wzp_signal *signal);
 bool client_answer_is_own_kind(const struct wzp_client *client, const struct wzp_client_call *call,
                                const struct wzp_signal *signal);
@@ -186,11 +188,13 @@ void client_hangup_review(struct wzp_client *client, uint64_t now_us);
 uint64_t client_hangup_deadline_us(const struct wzp_client *client);
 
 /* client_media.c: the media connection. Each may end and free the call. */
-void client_media_start(struct wzp_client *client, struct wzp_client_call *call, const char *relay_addr, uint64_t now_us);
+void client_media_start(struct wzp_client *client, struct wzp_client_call *call, const char *relay_addr,
+                        uint64_t now_us);
 void client_media_connected(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);
 void client_media_message(struct wzp_client *client, struct wzp_client_call *call, struct wzp_signal *signal,
                           uint64_t now_us);
-void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason, uint64_t now_us);
+void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason,
+                         uint64_t now_us);
 /** call->deadline_us has passed in JOINING, UP or DOWN. */
 void client_media_deadline(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);
 /** call->dial_deadline_us may have passed. */

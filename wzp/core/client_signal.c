@@ -7,7 +7,8 @@
 
 /** Seconds before each attempt; the last repeats for ever. */
 static const uint8_t backoff_s[] = { 0, 1, 2, 4, 8, 15, 30 };
-/** Spread of an immediate retry, so that a relay's restart is not met by all its clients in one millisecond. */
+/** Spread of an immediate retry, so that a relay's restart is not met by all its clients in one millisecond.
+ */
 #define BACKOFF_MIN_SPREAD_MS 250u
 
 static uint64_t random_below(struct wzp_client *client, uint64_t limit)
@@ -20,7 +21,8 @@ static uint64_t random_below(struct wzp_client *client, uint64_t limit)
 static uint64_t next_delay_us(struct wzp_client *client)
 {
     const size_t last = sizeof backoff_s - 1;
-    const uint64_t delay_us = (uint64_t)backoff_s[client->attempt < last ? client->attempt : last] * 1000 * WZP_CLIENT_MS;
+    const uint64_t delay_us =
+        (uint64_t)backoff_s[client->attempt < last ? client->attempt : last] * 1000 * WZP_CLIENT_MS;
     const uint64_t least_us = BACKOFF_MIN_SPREAD_MS * WZP_CLIENT_MS;
     if (client->attempt < last)
         client->attempt++;
@@ -141,8 +143,8 @@ static void on_register_ack(struct wzp_client *client, struct wzp_signal *signal
         return;
     }
     if (!signal->register_ack.success) {
-        give_up_attempt(client, signal->register_ack.error ? signal->register_ack.error : "registration refused",
-                        now_us);
+        give_up_attempt(
+            client, signal->register_ack.error ? signal->register_ack.error : "registration refused", now_us);
         return;
     }
     client->relay_build = signal->register_ack.relay_build;
@@ -245,7 +247,8 @@ int wzp_client_ping(struct wzp_client *client, uint64_t now_us)
         return -ENOTCONN;
     if (client->ping_deadline_us != WZP_CLIENT_NEVER)
         return -EALREADY;
-    const struct wzp_signal ping = { .kind = WZP_SIG_PING, .ping = { .timestamp_ms = now_us / WZP_CLIENT_MS } };
+    const struct wzp_signal ping = { .kind = WZP_SIG_PING,
+                                     .ping = { .timestamp_ms = now_us / WZP_CLIENT_MS } };
     client_send(client, &client->signal, NULL, &ping);
     client->ping_sent_us = now_us;
     client->ping_deadline_us = now_us + (uint64_t)WZP_CLIENT_PONG_MS * WZP_CLIENT_MS;

@@ -1,5 +1,5 @@
-/* What a line tells its user, and what the user tells it: plain data, shared by the client core and the line on top of
- * it. See wzp/io/line.h for the calls. */
+/* What a line tells its user, and what the user tells it: plain data, shared by the client core and the line
+ * on top of it. See wzp/io/line.h for the calls. */
 #ifndef WZP_CORE_LINE_EVENT_H
 #define WZP_CORE_LINE_EVENT_H
 
@@ -15,44 +15,47 @@ struct wzp_line_call;
 
 enum wzp_line_event_kind {
     WZP_LINE_REGISTERED,   /**< relay_build may be NULL */
-    WZP_LINE_UNREGISTERED, /**< signal connection lost or refused; reason. The line goes on trying with back-off */
+    WZP_LINE_UNREGISTERED, /**< signal connection lost or refused; reason. The line goes on trying with
+                              back-off */
     WZP_LINE_INCOMING,     /**< a call is offered: answer, reject or hang up */
     WZP_LINE_RINGING,      /**< our offer reached the callee */
     WZP_LINE_ANSWERED,     /**< the callee accepted (DirectCallAnswer arrived), mode */
     WZP_LINE_SETUP,        /**< CallSetup arrived; peer_direct_addr NULL when absent */
     WZP_LINE_PATH,         /**< the media path was chosen; path */
     WZP_LINE_MEDIA_UP,     /**< media can be sent and received from now on */
-    WZP_LINE_MEDIA_DOWN,   /**< the media connection ended (the call is ended by the core after at most 2 s) */
-    WZP_LINE_ROOM_UPDATE,  /**< participants changed; count */
-    WZP_LINE_ENDED,        /**< the last event of a call; reason, by_peer */
-    WZP_LINE_REFLECTED,    /**< answer to wzp_line_reflect(); observed_addr, or NULL after 1 s */
-    WZP_LINE_PONG,         /**< answer to wzp_line_ping(); rtt_us, or 0 after 2 s */
-    WZP_LINE_SIGNAL,       /**< one message on the wire, for traces: outgoing, signal_name, body (never a token) */
+    WZP_LINE_MEDIA_DOWN,  /**< the media connection ended (the call is ended by the core after at most 2 s) */
+    WZP_LINE_ROOM_UPDATE, /**< participants changed; count */
+    WZP_LINE_ENDED,       /**< the last event of a call; reason, by_peer */
+    WZP_LINE_REFLECTED,   /**< answer to wzp_line_reflect(); observed_addr, or NULL after 1 s */
+    WZP_LINE_PONG,        /**< answer to wzp_line_ping(); rtt_us, or 0 after 2 s */
+    WZP_LINE_SIGNAL, /**< one message on the wire, for traces: outgoing, signal_name, body (never a token) */
 };
 
 enum wzp_line_path { WZP_LINE_PATH_RELAY, WZP_LINE_PATH_DIRECT };
 
 enum wzp_line_end {
-    WZP_LINE_END_LOCAL,        /**< we hung up, rejected or cancelled */
-    WZP_LINE_END_HANGUP,       /**< the peer's or relay's Hangup; hangup_reason and `ringing_seen`, `answered_seen` tell more */
-    WZP_LINE_END_RELAY_DOWN,   /**< the signal connection was lost before the answer, or no relay was reachable */
-    WZP_LINE_END_NO_MEDIA,     /**< no media path in 10 s */
-    WZP_LINE_END_MEDIA_LOST,   /**< the media connection died in the call */
-    WZP_LINE_END_NO_ANSWER,    /**< our ring timer ran out */
-    WZP_LINE_END_REFUSED,      /**< the relay refused (limit, access, bad room name) */
+    WZP_LINE_END_LOCAL,  /**< we hung up, rejected or cancelled */
+    WZP_LINE_END_HANGUP, /**< the peer's or relay's Hangup; hangup_reason and `ringing_seen`, `answered_seen`
+                            tell more */
+    WZP_LINE_END_RELAY_DOWN, /**< the signal connection was lost before the answer, or no relay was reachable
+                              */
+    WZP_LINE_END_NO_MEDIA,   /**< no media path in 10 s */
+    WZP_LINE_END_MEDIA_LOST, /**< the media connection died in the call */
+    WZP_LINE_END_NO_ANSWER,  /**< our ring timer ran out */
+    WZP_LINE_END_REFUSED,    /**< the relay refused (limit, access, bad room name) */
 };
 
 struct wzp_line_event {
     enum wzp_line_event_kind kind;
-    struct wzp_line_call *call;            /**< NULL for events of the line itself */
-    const char *call_id;                   /**< borrowed for the callback, as every pointer here */
-    const char *reason;                    /**< text for logs, never NULL for UNREGISTERED and ENDED */
+    struct wzp_line_call *call; /**< NULL for events of the line itself */
+    const char *call_id;        /**< borrowed for the callback, as every pointer here */
+    const char *reason;         /**< text for logs, never NULL for UNREGISTERED and ENDED */
     const char *relay_build;
     /* INCOMING; own_kind also with ANSWERED */
     const char *caller_fingerprint, *caller_alias, *dialled_number;
     const char *caller_reflexive_addr;
     const struct wzp_addr_list *caller_local_addrs;
-    bool own_kind;                         /**< valid signature: the peer is one of ours */
+    bool own_kind; /**< valid signature: the peer is one of ours */
     /* ANSWERED */
     enum wzp_accept_mode accept_mode;
     const char *callee_reflexive_addr;
@@ -77,8 +80,9 @@ struct wzp_line_event {
     struct wz_bytes body;
 };
 
-/** What the NAT looks like, learned outside (docs/wzp-wire.md "Addresses"): host candidates with the endpoint's port,
- *  STUN mappings, and a configured public address (family NONE: unset). The client core applies the rules. Copied. */
+/** What the NAT looks like, learned outside (docs/wzp-wire.md "Addresses"): host candidates with the
+ * endpoint's port, STUN mappings, and a configured public address (family NONE: unset). The client core
+ * applies the rules. Copied. */
 struct wzp_line_addresses {
     size_t host_count;
     struct wz_addr host[WZP_SIGNAL_MAX_ADDRS];
@@ -89,10 +93,10 @@ struct wzp_line_addresses {
 
 /** An outgoing call. Everything is copied. */
 struct wzp_line_dial {
-    const char *target_fingerprint;    /**< routing form */
-    const char *caller_alias;          /**< NULL: the line's alias */
-    const char *dialled_number;        /**< NULL: none */
-    bool hide_addresses;               /**< offer neither reflexive nor local addresses */
+    const char *target_fingerprint; /**< routing form */
+    const char *caller_alias;       /**< NULL: the line's alias */
+    const char *dialled_number;     /**< NULL: none */
+    bool hide_addresses;            /**< offer neither reflexive nor local addresses */
 };
 
 #endif

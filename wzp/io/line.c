@@ -1,5 +1,5 @@
-/* A line: the client core on a QUIC endpoint and a loop. It carries out effects and passes on what happens; every
- * decision is the core's. */
+/* A line: the client core on a QUIC endpoint and a loop. It carries out effects and passes on what happens;
+ * every decision is the core's. */
 #include "wzp/io/line.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static void line_pump(struct wzp_line *line);
 static struct wzp_line_call *find_call(const struct wzp_line *line, uint64_t id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &line->calls) {
+    wz_list_foreach (pos, tmp, &line->calls) {
         struct wzp_line_call *call = wz_container_of(pos, struct wzp_line_call, node);
         if (call->id == id)
             return call;
@@ -64,7 +64,7 @@ static struct wzp_line_call *find_call(const struct wzp_line *line, uint64_t id)
 static struct line_conn *find_conn(const struct wzp_line *line, uint64_t id)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &line->conns) {
+    wz_list_foreach (pos, tmp, &line->conns) {
         struct line_conn *conn = wz_container_of(pos, struct line_conn, node);
         if (conn->id == id && !conn->forgotten)
             return conn;
@@ -282,8 +282,8 @@ static void apply_event(struct wzp_line *line, struct wzp_client_effect *effect)
         free_call(call);
 }
 
-/** Carry out everything the core wants. A handler may call back into the line: the inner pump then goes on where the
- *  outer one is, so the order is kept. */
+/** Carry out everything the core wants. A handler may call back into the line: the inner pump then goes on
+ * where the outer one is, so the order is kept. */
 static void line_pump(struct wzp_line *line)
 {
     for (struct wzp_client_effect *effect; (effect = wzp_client_next_effect(line->client));) {
@@ -303,14 +303,15 @@ static void line_pump(struct wzp_line *line)
         }
         wzp_client_effect_free(effect);
     }
-    wz_timer_set(&line->timer, line->dial_failed ? wz_loop_now_us(line->loop) : wzp_client_deadline_us(line->client));
+    wz_timer_set(&line->timer,
+                 line->dial_failed ? wz_loop_now_us(line->loop) : wzp_client_deadline_us(line->client));
 }
 
 static void report_failed_dials(struct wzp_line *line, uint64_t now_us)
 {
     line->dial_failed = false;
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &line->conns) {
+    wz_list_foreach (pos, tmp, &line->conns) {
         struct line_conn *conn = wz_container_of(pos, struct line_conn, node);
         if (conn->quic)
             continue;
@@ -378,9 +379,9 @@ void wzp_line_free(struct wzp_line *line)
     line_pump(line);
     wz_timer_cancel(&line->timer);
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &line->conns)
+    wz_list_foreach (pos, tmp, &line->conns)
         free_conn(wz_container_of(pos, struct line_conn, node));
-    wz_list_foreach(pos, tmp, &line->calls)
+    wz_list_foreach (pos, tmp, &line->calls)
         free_call(wz_container_of(pos, struct wzp_line_call, node));
     wzp_client_free(line->client);
     free(line);
@@ -420,7 +421,8 @@ static int finish_new_call(struct wzp_line_call *call, uint64_t id, int err, str
     return 0;
 }
 
-int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg, struct wzp_line_call **ret)
+int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg,
+                  struct wzp_line_call **ret)
 {
     struct wzp_line_call *call = new_call(line, call_arg);
     if (!call)

@@ -1,6 +1,6 @@
 /* A line: one WZP identity that is registered at a relay, places and answers calls, and joins rooms.
- * It is wzp/core/client on a shared QUIC endpoint. Used by wzp-client, by every identity of the gateway and by
- * the echo service. Thread: the loop's. Handlers may call into the line; they must not free it. */
+ * It is wzp/core/client on a shared QUIC endpoint. Used by wzp-client, by every identity of the gateway and
+ * by the echo service. Thread: the loop's. Handlers may call into the line; they must not free it. */
 #ifndef WZP_IO_LINE_H
 #define WZP_IO_LINE_H
 
@@ -24,15 +24,15 @@ struct wzp_line_handlers {
 
 struct wzp_line_config {
     uint8_t seed[WZP_SEED_BYTES];
-    const char *alias;             /**< NULL: none; copied */
-    const char *build;             /**< *_build_version text; copied */
-    struct wz_addr relay;          /**< where to register and, when CallSetup's address is unusable, to fetch media */
-    const char *auth_token;        /**< NULL: none; copied */
-    unsigned start_delay_ms;       /**< jittered start of many identities */
-    unsigned ring_ms;              /**< our own ring timer as caller; 0: 60000 */
-    unsigned media_ms;             /**< answer to media up; 0: 10000 */
-    bool rooms_only;               /**< never register: wzp_line_join() is all that is wanted */
-    bool share_local_addrs;        /**< advertise host candidates (never to AcceptGeneric callers' peers) */
+    const char *alias;    /**< NULL: none; copied */
+    const char *build;    /**< *_build_version text; copied */
+    struct wz_addr relay; /**< where to register and, when CallSetup's address is unusable, to fetch media */
+    const char *auth_token;  /**< NULL: none; copied */
+    unsigned start_delay_ms; /**< jittered start of many identities */
+    unsigned ring_ms;        /**< our own ring timer as caller; 0: 60000 */
+    unsigned media_ms;       /**< answer to media up; 0: 10000 */
+    bool rooms_only;         /**< never register: wzp_line_join() is all that is wanted */
+    bool share_local_addrs;  /**< advertise host candidates (never to AcceptGeneric callers' peers) */
     struct wzp_line_handlers handlers;
     void *arg;
     const struct wz_rng *rng;
@@ -50,16 +50,19 @@ const char *wzp_line_reflexive_addr(const struct wzp_line *line);
 void wzp_line_set_addresses(struct wzp_line *line, const struct wzp_line_addresses *addresses);
 
 /** Reflect (at most 1 s), then offer. Events follow; the call exists until ENDED.
- *  -ENOTCONN when not registered; -EINVAL (no fingerprint, or our own); -ENOSPC at WZP_CLIENT_MAX_CALLS; -ENOMEM. */
+ *  -ENOTCONN when not registered; -EINVAL (no fingerprint, or our own); -ENOSPC at WZP_CLIENT_MAX_CALLS;
+ * -ENOMEM. */
 int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg,
                   struct wzp_line_call **ret);
-/** Join a plain room (media handshake, datagrams, ROOM_UPDATE); needs no registration. The name is lower-cased,
- *  or hashed when it is no legal server name (docs/wzp-wire.md "QUIC"). -EINVAL when empty; -ENOSPC; -ENOMEM. */
+/** Join a plain room (media handshake, datagrams, ROOM_UPDATE); needs no registration. The name is
+ * lower-cased, or hashed when it is no legal server name (docs/wzp-wire.md "QUIC"). -EINVAL when empty;
+ * -ENOSPC; -ENOMEM. */
 int wzp_line_join(struct wzp_line *line, const char *room, void *call_arg, struct wzp_line_call **ret);
-/** Answer an incoming call. TRUSTED reflects first and reveals our addresses; REJECT ends it. -EPROTO when not ringing. */
+/** Answer an incoming call. TRUSTED reflects first and reveals our addresses; REJECT ends it. -EPROTO when
+ * not ringing. */
 int wzp_line_answer(struct wzp_line_call *call, enum wzp_accept_mode mode);
-/** End a call or leave a room. Before the answer of an incoming call: BUSY/DECLINED/... as the relay understands it.
- *  ENDED(LOCAL) is delivered before this returns. */
+/** End a call or leave a room. Before the answer of an incoming call: BUSY/DECLINED/... as the relay
+ * understands it. ENDED(LOCAL) is delivered before this returns. */
 void wzp_line_hangup(struct wzp_line_call *call, enum wzp_hangup_reason reason);
 /** Queue one datagram. 0; -ENOTCONN before MEDIA_UP; -EMSGSIZE. */
 int wzp_line_send(struct wzp_line_call *call, struct wz_bytes datagram);
@@ -76,8 +79,8 @@ struct wzp_line_media_stats {
 };
 void wzp_line_call_stats(const struct wzp_line_call *call, struct wzp_line_media_stats *ret);
 
-/** Ask the relay for our address / a Pong; one event follows. -ENOTCONN when not registered; -EALREADY while one is
- *  under way (its event serves both). */
+/** Ask the relay for our address / a Pong; one event follows. -ENOTCONN when not registered; -EALREADY while
+ * one is under way (its event serves both). */
 int wzp_line_reflect(struct wzp_line *line);
 int wzp_line_ping(struct wzp_line *line);
 
