@@ -1,3 +1,4 @@
+/* The shell around the bridge on real loopback sockets and a real loop. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -5,264 +6,184 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "wzp/core/session.h"
+#include "gateway/media/port_pool.h"
+#include "gateway/media/session.h"
+#include "tests/support/media_world.h"
+#include "wzp/rt/clock.h"
+#include "wzp/rt/loop.h"
+#include "wzp/rt/rng.h"
+#include "wzp/rt/udp.h"
 
-struct ends {
-    struct wzp_session alice, bob; /**< initiator and responder */
+#define PATIENCE_US 5000000u
+
+struct world {
+    struct wz_loop *loop;
+    struct gw_port_pool *pool;
+    struct gw_port_pair pair;
+    struct gw_session *session;
+    int phone_rtp, phone_rtcp;
+    struct wz_addr phone, gateway;
+    unsigned datagrams;
+    struct wzp_media_hdr last;
 };
 
-static struct ends ends_new(void)
+static void on_wzp(void *arg, struct wz_bytes datagram)
 {
-    struct wzp_session_keys keys = { .session_id = { 1, 2, 3, 4 } };
-    struct ends ends;
-    memset(keys.session_key, 5, sizeof keys.session_key);
-    assert_int_equal(wzp_session_init(&ends.alice, &keys, WZP_SESSION_INITIATOR), 0);
-    assert_int_equal(wzp_session_init(&ends.bob, &keys, WZP_SESSION_RESPONDER), 0);
-    return ends;
+    struct world *w = arg;
+    struct wz_bytes payload;
+
+    assert_int_equal(wzp_media_decode(datagram, &w->last, &payload), 0);
+    w->datagrams++;
 }
 
-static void ends_done(struct ends *ends)
+static int setup(void **state)
 {
-    wzp_session_done(&ends->alice);
-    wzp_session_done(&ends->bob);
+    static struct world world;
+    struct world *w = &world;
+    struct gw_port_pool_config pool = { .pair_count = 2 };
+    struct gw_port_pair phone;
+
+    *w = (struct world){ 0 };
+    assert_int_equal(wz_loop_new(&w->loop), 0);
+    assert_int_equal(wz_addr_parse_ip("127.0.0.1", 0, &pool.bind_ip), 0);
+    assert_int_equal(gw_port_pool_new(&w->pool, &pool, NULL), 0);
+    assert_int_equal(gw_port_pool_take(w->pool, 0, &w->pair), 0);
+    assert_int_equal(gw_port_pool_take(w->pool, 0, &phone), 0);
+    w->phone_rtp = phone.fd_rtp;
+    w->phone_rtcp = phone.fd_rtcp;
+    w->phone = w->gateway = pool.bind_ip;
+    w->phone.port = phone.port;
+    w->gateway.port = w->pair.port;
+
+    struct gw_session_config config = {
+        .fd_rtp = w->pair.fd_rtp, .fd_rtcp = w->pair.fd_rtcp,
+        .bridge = media_world_config(GW_CODEC_PCMU), .send_wzp = on_wzp, .arg = w,
+    };
+    config.bridge.rng = &wz_rng_system;
+    config.bridge.rtp.remote = w->phone;
+    assert_int_equal(gw_session_new(&w->session, w->loop, &config), 0);
+    gw_session_set_wzp_ready(w->session, true);
+    *state = w;
+    return 0;
 }
 
-struct packet {
-    uint8_t data[64];
-    size_t len;
-    uint16_t seq;
-};
-
-static const struct wz_bytes aad = { (const uint8_t *)"header", 6 };
-
-static struct packet seal(struct wzp_session *from, const char *text)
+static int teardown(void **state)
 {
-    struct packet packet;
-    int len = wzp_session_seal(from, aad, wz_bytes_str(text), packet.data, sizeof packet.data, &packet.seq);
-    assert_int_equal(len, strlen(text) + WZP_SESSION_TAG_BYTES);
-    packet.len = (size_t)len;
-    return packet;
+    struct world *w = *state;
+
+    gw_session_free(w->session);
+    gw_session_free(NULL);
+    gw_port_pool_free(w->pool);
+    (void)close(w->phone_rtp);
+    (void)close(w->phone_rtcp);
+    wz_loop_free(w->loop);
+    return 0;
 }
 
-static int open_packet(struct wzp_session *to, const struct packet *packet)
+static void phone_sends(const struct world *w, uint16_t seq)
 {
-    uint8_t text[64];
-    return wzp_session_open(to, packet->seq, aad, wz_bytes(packet->data, packet->len), text, sizeof text);
+    const struct gw_rtp_hdr hdr = { .payload_type = 0, .seq = seq, .timestamp_ticks = seq * 160u, .ssrc = 9 };
+    uint8_t payload[160], packet[200];
+    struct sockaddr_storage ss;
+    const socklen_t sslen = wz_addr_to_sockaddr(&w->gateway, &ss);
+
+    memset(payload, 0xff, sizeof payload);
+    const int len = gw_rtp_encode(&hdr, wz_bytes(payload, sizeof payload), packet, sizeof packet);
+    assert_int_equal(sendto(w->phone_rtp, packet, (size_t)len, 0, (struct sockaddr *)&ss, sslen), len);
 }
 
-static void each_side_opens_what_the_other_sealed(void **state)
+static void rtp_comes_out_every_20_ms_and_wzp_for_what_went_in(void **state)
 {
-    (void)state;
-    struct ends ends = ends_new();
-    for (int i = 0; i < 3; i++) {
-        struct packet there = seal(&ends.alice, "ping"), back = seal(&ends.bob, "pong!");
-        assert_int_equal(open_packet(&ends.bob, &there), 4);
-        assert_int_equal(open_packet(&ends.alice, &back), 5);
+    struct world *w = *state;
+    const uint64_t give_up_us = wz_clock_us() + PATIENCE_US;
+    uint8_t packet[GW_RTP_PACKET_MAX];
+    struct gw_rtp_hdr hdr;
+    struct wz_bytes payload;
+    unsigned received = 0;
+    uint16_t seq = 0;
+
+    while (received < 20 || w->datagrams < 10) {
+        assert_true(wz_clock_us() < give_up_us);
+        phone_sends(w, seq++);
+        assert_true(wz_loop_turn(w->loop, 20) >= 0);
+        for (ssize_t len; (len = recv(w->phone_rtp, packet, sizeof packet, MSG_DONTWAIT)) > 0; received++) {
+            assert_int_equal(gw_rtp_decode(wz_bytes(packet, (size_t)len), &hdr, &payload), 0);
+            assert_int_equal(payload.len, 160);
+        }
     }
-    ends_done(&ends);
+    struct gw_bridge_stats stats;
+    gw_session_stats(w->session, &stats);
+    assert_int_equal(stats.latch, GW_LATCH_LOCKED);
+    assert_true(stats.rtp_tx >= 20 && stats.rtp_rx >= 10);
+    assert_int_equal(w->last.codec, WZP_CODEC_OPUS_24K);
 }
 
-static void both_directions_use_different_nonces(void **state)
+static void wzp_datagrams_hold_and_digits_reach_the_bridge(void **state)
 {
-    (void)state;
-    struct ends ends = ends_new();
-    struct packet there = seal(&ends.alice, "same"), back = seal(&ends.bob, "same");
-    assert_int_equal(there.seq, back.seq);
-    assert_memory_not_equal(there.data, back.data, there.len);
-    assert_int_equal(open_packet(&ends.alice, &there), -EBADMSG); /* reflected to its sender */
-    ends_done(&ends);
-}
+    struct world *w = *state;
+    static const uint8_t codec2[] = { WZP_CODEC_CODEC2_1200 << 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6 };
+    const uint64_t give_up_us = wz_clock_us() + PATIENCE_US;
+    struct gw_bridge_stats stats;
 
-static void a_changed_packet_is_refused_and_does_not_count_as_seen(void **state)
-{
-    (void)state;
-    struct ends ends = ends_new();
-    struct packet packet = seal(&ends.alice, "ping");
-    for (size_t i = 0; i < packet.len; i++) {
-        packet.data[i] ^= 1;
-        assert_int_equal(open_packet(&ends.bob, &packet), -EBADMSG);
-        packet.data[i] ^= 1;
+    gw_session_wzp_datagram(w->session, wz_bytes(codec2, sizeof codec2));
+    gw_session_stats(w->session, &stats);
+    assert_int_equal(stats.wzp_codec2, 1);
+    struct gw_rtp_params params = media_world_config(GW_CODEC_OPUS).rtp;
+    params.remote = w->phone;
+    params.send = params.recv = false;
+    assert_int_equal(gw_session_update_rtp(w->session, &params), 0);
+    assert_int_equal(gw_session_play_digit(w->session, '5', 100), 0);
+    while (w->datagrams < 5) { /* the Opus leg's clock runs for the tone alone */
+        assert_true(wz_clock_us() < give_up_us);
+        assert_true(wz_loop_turn(w->loop, 20) >= 0);
     }
-    packet.seq++;
-    assert_int_equal(open_packet(&ends.bob, &packet), -EBADMSG);
-    packet.seq--;
-    assert_int_equal(open_packet(&ends.bob, &packet), 4);
-    assert_int_equal(open_packet(&ends.bob, &packet), -EALREADY);
-    ends_done(&ends);
+    gw_session_stats(w->session, &stats);
+    assert_true(stats.pass_through_wzp);
 }
 
-static void the_clear_part_is_protected_too(void **state)
+static void the_end_is_announced_by_rtcp_bye(void **state)
 {
-    (void)state;
-    struct ends ends = ends_new();
-    struct packet packet = seal(&ends.alice, "ping");
-    uint8_t text[64];
-    assert_int_equal(wzp_session_open(&ends.bob, packet.seq, wz_bytes_str("Header"),
-                                      wz_bytes(packet.data, packet.len), text, sizeof text),
-                     -EBADMSG);
-    ends_done(&ends);
+    struct world *w = *state;
+    struct pollfd poll_fd = { .fd = w->phone_rtcp, .events = POLLIN };
+    struct gw_rtcp_report report;
+    uint8_t packet[GW_RTCP_PACKET_MAX];
+
+    gw_session_free(w->session);
+    w->session = NULL;
+    assert_int_equal(poll(&poll_fd, 1, PATIENCE_US / 1000), 1);
+    const ssize_t len = recv(w->phone_rtcp, packet, sizeof packet, 0);
+    assert_true(len > 0);
+    assert_int_equal(gw_rtcp_decode(wz_bytes(packet, (size_t)len), &report), 0);
+    assert_true(report.bye);
 }
 
-static void sizes_are_checked_to_the_byte(void **state)
+static void a_failing_start_closes_the_sockets(void **state)
 {
-    (void)state;
-    struct ends ends = ends_new();
-    uint8_t buf[4 + WZP_SESSION_TAG_BYTES], text[4];
-    uint16_t seq;
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf - 1, &seq),
-                     -ENOSPC);
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, 3, &seq), -ENOSPC);
-    assert_int_equal(wzp_session_seal(&ends.alice, aad, wz_bytes("ping", 4), buf, sizeof buf, &seq),
-                     sizeof buf);
-    assert_int_equal(seq, 0); /* the failures did not use up a counter */
-    assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, sizeof buf), text, 3), -ENOSPC);
-    assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, WZP_SESSION_TAG_BYTES - 1), text, 4),
-                     -EBADMSG);
-    assert_int_equal(wzp_session_open(&ends.bob, seq, aad, wz_bytes(buf, sizeof buf), text, 4), 4);
-    ends_done(&ends);
-}
+    struct world *w = *state;
+    struct gw_session_config config = { .fd_rtp = dup(0), .fd_rtcp = dup(0),
+                                        .bridge = media_world_config(GW_CODEC_PCMU), .send_wzp = on_wzp, .arg = w };
+    struct gw_session *session = NULL;
 
-static void an_empty_packet_is_sealed_as_its_tag(void **state)
-{
-    (void)state;
-    struct ends ends = ends_new();
-    struct packet packet = seal(&ends.alice, "");
-    assert_int_equal(packet.len, WZP_SESSION_TAG_BYTES);
-    assert_int_equal(open_packet(&ends.bob, &packet), 0);
-    ends_done(&ends);
-}
-
-static void a_key_seals_65536_packets_and_then_wants_another(void **state)
-{
-    (void)state;
-    struct ends ends = ends_new();
-    struct packet packet;
-    ends.alice.sealed = WZP_SESSION_MAX_PACKETS - 1;
-    packet = seal(&ends.alice, "last");
-    assert_int_equal(packet.seq, 65535);
-    assert_int_equal(open_packet(&ends.bob, &packet), 4);
-    assert_int_equal(
-        wzp_session_seal(&ends.alice, aad, wz_bytes("x", 1), packet.data, sizeof packet.data, &packet.seq),
-        -EKEYEXPIRED);
-    ends_done(&ends);
-}
-
-static void fill_counting(void *arg, uint8_t *out, size_t len)
-{
-    uint8_t *next = arg;
-    memset(out, (*next)++, len);
-}
-
-static void after_a_rekey_old_packets_fail_and_counters_start_again(void **state)
-{
-    (void)state;
-    struct ends ends = ends_new();
-    uint8_t next = 11;
-    const struct wz_rng rng = { fill_counting, &next };
-    struct wzp_handshake a, b;
-    struct packet old = seal(&ends.alice, "old"), fresh;
-
-    assert_int_equal(open_packet(&ends.bob, &old), 3);
-    old = seal(&ends.alice, "old");
-    assert_int_equal(wzp_handshake_init(&a, &rng), 0);
-    assert_int_equal(wzp_handshake_init(&b, &rng), 0);
-    assert_int_equal(wzp_session_rekey(&ends.alice, &a, b.ephemeral_public), 0);
-    assert_int_equal(wzp_session_rekey(&ends.bob, &b, a.ephemeral_public), 0);
-    assert_int_equal(open_packet(&ends.bob, &old), -EBADMSG);
-    fresh = seal(&ends.alice, "fresh");
-    assert_int_equal(fresh.seq, 0);
-    assert_int_equal(open_packet(&ends.bob, &fresh), 5);
-    ends_done(&ends);
-}
-
-static void a_low_order_key_changes_nothing(void **state)
-{
-    (void)state;
-    static const uint8_t zero_point[WZP_KEY_BYTES];
-    struct ends ends = ends_new();
-    uint8_t next = 11;
-    const struct wz_rng rng = { fill_counting, &next };
-    struct wzp_handshake a;
-    assert_int_equal(wzp_handshake_init(&a, &rng), 0);
-    assert_int_equal(wzp_session_rekey(&ends.alice, &a, zero_point), -EBADMSG);
-    struct packet packet = seal(&ends.alice, "still");
-    assert_int_equal(open_packet(&ends.bob, &packet), 5);
-    ends_done(&ends);
-}
-
-/** Fresh, and from then on seen. */
-static bool take(struct wzp_replay *replay, uint16_t seq)
-{
-    if (!wzp_replay_is_fresh(replay, seq))
-        return false;
-    wzp_replay_mark(replay, seq);
-    return true;
-}
-
-static void the_replay_window_is_1024_deep(void **state)
-{
-    (void)state;
-    struct wzp_replay replay = { 0 };
-    assert_true(take(&replay, 5000));
-    assert_false(take(&replay, 5000));
-    assert_false(take(&replay, 5000 - WZP_REPLAY_WINDOW));
-    assert_true(take(&replay, 5000 - WZP_REPLAY_WINDOW + 1));
-    assert_false(take(&replay, 5000 - WZP_REPLAY_WINDOW + 1));
-    assert_true(take(&replay, 5001));
-    assert_false(take(&replay, 5001 - WZP_REPLAY_WINDOW));
-    assert_true(take(&replay, 4999));
-}
-
-static void the_replay_window_wraps_around(void **state)
-{
-    (void)state;
-    struct wzp_replay replay = { 0 };
-    assert_true(take(&replay, 65530));
-    assert_true(take(&replay, 4));
-    assert_false(take(&replay, 65530));
-    assert_true(take(&replay, 65535));
-    assert_true(take(&replay, 0));
-    assert_false(take(&replay, 0));
-}
-
-static void a_leap_ahead_forgets_what_fell_behind(void **state)
-{
-    (void)state;
-    struct wzp_replay replay = { 0 };
-    assert_true(take(&replay, 0));
-    assert_true(take(&replay, WZP_REPLAY_WINDOW));
-    assert_false(take(&replay, 0));
-    assert_true(take(&replay, 1)); /* its bit is not left over from an earlier turn */
-    assert_true(take(&replay, WZP_REPLAY_WINDOW + 0x7fff));
-    assert_true(take(&replay, WZP_REPLAY_WINDOW + 0x7fff - 1));
-}
-
-static void half_the_circle_ahead_is_new_and_one_more_is_old(void **state)
-{
-    (void)state;
-    struct wzp_replay replay = { 0 };
-    assert_true(take(&replay, 100));
-    assert_false(wzp_replay_is_fresh(&replay, 100 + 0x8000));
-    assert_true(wzp_replay_is_fresh(&replay, 100 + 0x7fff));
+    config.bridge.rng = &wz_rng_system;
+    config.bridge.rtp.payload_type = 200;
+    assert_int_equal(gw_session_new(&session, w->loop, &config), -EINVAL);
+    assert_null(session);
+    assert_int_equal(close(config.fd_rtp), -1);
+    assert_int_equal(close(config.fd_rtcp), -1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_side_opens_what_the_other_sealed),
-        cmocka_unit_test(both_directions_use_different_nonces),
-        cmocka_unit_test(a_changed_packet_is_refused_and_does_not_count_as_seen),
-        cmocka_unit_test(the_clear_part_is_protected_too),
-        cmocka_unit_test(sizes_are_checked_to_the_byte),
-        cmocka_unit_test(an_empty_packet_is_sealed_as_its_tag),
-        cmocka_unit_test(a_key_seals_65536_packets_and_then_wants_another),
-        cmocka_unit_test(after_a_rekey_old_packets_fail_and_counters_start_again),
-        cmocka_unit_test(a_low_order_key_changes_nothing),
-        cmocka_unit_test(the_replay_window_is_1024_deep),
-        cmocka_unit_test(the_replay_window_wraps_around),
-        cmocka_unit_test(a_leap_ahead_forgets_what_fell_behind),
-        cmocka_unit_test(half_the_circle_ahead_is_new_and_one_more_is_old),
+        cmocka_unit_test_setup_teardown(rtp_comes_out_every_20_ms_and_wzp_for_what_went_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(wzp_datagrams_hold_and_digits_reach_the_bridge, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_is_announced_by_rtcp_bye, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failing_start_closes_the_sockets, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
