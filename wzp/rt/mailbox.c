@@ -108,6 +108,9 @@ void wz_mailbox_free(struct wz_mailbox *box, void (*drop)(void *arg, void *item)
     if (!box)
         return;
     wz_io_done(&box->io);
+    /* The last poster may still be inside: what it posted can be what makes the owner free this. */
+    (void)pthread_mutex_lock(&box->lock);
+    (void)pthread_mutex_unlock(&box->lock);
     while (drop && take(box))
         drop(box->arg, box->current);
     if (box->wake_fd >= 0)
