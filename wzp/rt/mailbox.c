@@ -124,19 +124,21 @@ void wz_mailbox_free(struct wz_mailbox *box, void (*drop)(void *arg, void *item)
 int wz_mailbox_post(struct wz_mailbox *box, const void *item)
 {
     size_t before;
+    bool fits;
 
     (void)pthread_mutex_lock(&box->lock);
     before = box->count;
-    if (before < box->capacity) {
+    fits = before < box->capacity;
+    if (fits) {
         size_t tail = (box->head + before) % box->capacity;
         memcpy(box->ring + tail * box->item_size, item, box->item_size);
         box->count++;
     }
-    /* Woken under the lock: once the owner can take the item it may also free the mailbox. */
+    /* Woken under the lock, and nothing of box is read after it: the item may be what makes the owner free it. */
     if (before == 0)
         wake(box);
     (void)pthread_mutex_unlock(&box->lock);
-    return before < box->capacity ? 0 : -EAGAIN;
+    return fits ? 0 : -EAGAIN;
 }
 
 size_t wz_mailbox_waiting(const struct wz_mailbox *box)
