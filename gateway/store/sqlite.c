@@ -28,10 +28,12 @@ static const char schema[] =
     "CREATE TABLE binding("
     " user TEXT NOT NULL, contact TEXT NOT NULL, source TEXT NOT NULL, transport TEXT NOT NULL,"
     " user_agent TEXT NOT NULL, instance_id TEXT NOT NULL, path TEXT NOT NULL, reg_id INTEGER NOT NULL,"
-    " call_id TEXT NOT NULL, cseq INTEGER NOT NULL, updated_at_us INTEGER NOT NULL, expires_at_us INTEGER NOT NULL,"
+    " call_id TEXT NOT NULL, cseq INTEGER NOT NULL, updated_at_us INTEGER NOT NULL, expires_at_us INTEGER "
+    "NOT NULL,"
     " PRIMARY KEY(user, contact)) WITHOUT ROWID;"
     "CREATE TABLE call("
-    " id TEXT PRIMARY KEY, direction TEXT NOT NULL, user TEXT NOT NULL, dialled TEXT NOT NULL, peer TEXT NOT NULL,"
+    " id TEXT PRIMARY KEY, direction TEXT NOT NULL, user TEXT NOT NULL, dialled TEXT NOT NULL, peer TEXT NOT "
+    "NULL,"
     " peer_alias TEXT NOT NULL, wzp_call_id TEXT NOT NULL, sip_call_id TEXT NOT NULL, codec TEXT NOT NULL,"
     " path TEXT NOT NULL, cause TEXT NOT NULL, q850 INTEGER NOT NULL, started_at_us INTEGER NOT NULL,"
     " answered_at_us INTEGER NOT NULL, ended_at_us INTEGER NOT NULL, rtp_rx INTEGER NOT NULL,"
@@ -42,8 +44,9 @@ static const char schema[] =
 static const char *const sql[STATEMENTS] = {
     [SAVE_BINDING] = "INSERT OR REPLACE INTO binding VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
     [DELETE_BINDING] = "DELETE FROM binding WHERE user=?1 AND contact=?2",
-    [SAVE_CALL] = "INSERT OR REPLACE INTO call VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-                  "?19,?20,?21)",
+    [SAVE_CALL] =
+        "INSERT OR REPLACE INTO call VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
+        "?19,?20,?21)",
     [EACH_BINDING] = "SELECT * FROM binding WHERE expires_at_us>?1 ORDER BY user, updated_at_us",
     [RECENT_CALLS] = "SELECT * FROM call ORDER BY started_at_us DESC LIMIT ?1",
 };
@@ -57,7 +60,8 @@ static int pragma_value(struct gw_db *db, const char *pragma, int *ret)
 {
     sqlite3_stmt *stmt = NULL;
     int err = -EIO;
-    if (sqlite3_prepare_v2(db->sqlite, pragma, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(db->sqlite, pragma, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
         *ret = sqlite3_column_int(stmt, 0);
         err = 0;
     }
@@ -68,8 +72,8 @@ static int pragma_value(struct gw_db *db, const char *pragma, int *ret)
 static int create_schema(struct gw_db *db)
 {
     char pragmas[96];
-    (void)snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
-                   SCHEMA_VERSION);
+    (void)snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+                   APPLICATION_ID, SCHEMA_VERSION);
     if (run(db, "BEGIN IMMEDIATE") < 0 || run(db, schema) < 0 || run(db, pragmas) < 0)
         return -EIO;
     return run(db, "COMMIT");
@@ -102,8 +106,8 @@ int gw_db_open(struct gw_db **ret, const char *path, char error[static GW_STORE_
     struct gw_db *db = calloc(1, sizeof *db);
     if (!db)
         goto out;
-    if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
+    if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
         why = db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory";
         err = -EACCES;
         goto out;
@@ -119,7 +123,8 @@ int gw_db_open(struct gw_db **ret, const char *path, char error[static GW_STORE_
         goto out;
     }
     for (int i = 0; i < STATEMENTS; i++) {
-        if (sqlite3_prepare_v3(db->sqlite, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statement[i], NULL) != SQLITE_OK) {
+        if (sqlite3_prepare_v3(db->sqlite, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statement[i], NULL) !=
+            SQLITE_OK) {
             why = sqlite3_errmsg(db->sqlite);
             err = -EBADMSG;
             goto out;
@@ -150,7 +155,12 @@ int gw_db_begin(struct gw_db *db)
 
 int gw_db_commit(struct gw_db *db)
 {
-    return run(db, "COMMIT");
+    int err = run(db, "COMMIT");
+    /* A transaction left open would swallow every later row: give this one up. Some errors have closed it
+     * already. */
+    if (err && !sqlite3_get_autocommit(db->sqlite))
+        (void)run(db, "ROLLBACK");
+    return err;
 }
 
 static void text(sqlite3_stmt *stmt, int *at, const char *value)

@@ -41,7 +41,7 @@ struct query {
 struct job {
     enum job_kind kind;
     union {
-        void *row;             /**< a binding or a call, owned */
+        void *row; /**< a binding or a call, owned */
         struct query *query;
         sem_t *done;
     };
@@ -49,14 +49,15 @@ struct job {
 
 struct gw_store {
     struct gw_db *db;
-    struct wz_loop *loop;      /* of the store thread */
+    struct wz_loop *loop; /* of the store thread */
     struct wz_mailbox *jobs;
-    struct wz_flush commit;    /* one transaction per loop turn */
+    struct wz_flush commit; /* one transaction per loop turn */
     bool in_transaction;
+    unsigned uncommitted; /* rows in it; the store thread's */
     pthread_t thread;
     bool running;
     struct wz_mailbox *replies; /* to the opener's loop */
-    unsigned asked;            /* questions not yet answered; the opener's side */
+    unsigned asked;             /* questions not yet answered; the opener's side */
     atomic_uint_fast64_t written, dropped, failed;
 };
 
@@ -65,11 +66,15 @@ struct gw_store {
 static void on_commit(void *arg)
 {
     struct gw_store *store = arg;
+    unsigned rows = store->uncommitted;
     store->in_transaction = false;
-    if (gw_db_commit(store->db) < 0) {
-        atomic_fetch_add(&store->failed, 1);
-        LOG_ERROR("store.commit_failed", "hint=\"is the disk full?\"");
+    store->uncommitted = 0;
+    if (gw_db_commit(store->db) == 0) {
+        atomic_fetch_add(&store->written, rows);
+        return;
     }
+    atomic_fetch_add(&store->failed, rows);
+    LOG_ERROR("store.commit_failed", "rows=%u hint=\"is the disk full?\"", rows);
 }
 
 static void begin(struct gw_store *store)
@@ -89,13 +94,17 @@ static void write_job(struct gw_store *store, struct job *job)
         err = gw_db_save_call(store->db, job->row);
     } else {
         const struct gw_store_binding *binding = job->row;
-        err = job->kind == JOB_SAVE_BINDING ? gw_db_save_binding(store->db, binding)
-                                            : gw_db_delete_binding(store->db, binding->user, binding->contact);
+        err = job->kind == JOB_SAVE_BINDING
+                  ? gw_db_save_binding(store->db, binding)
+                  : gw_db_delete_binding(store->db, binding->user, binding->contact);
     }
     free(job->row);
-    atomic_fetch_add(err ? &store->failed : &store->written, 1);
     if (err)
         LOG_ERROR("store.write_failed", "job=%d", (int)job->kind);
+    if (!err && store->in_transaction)
+        store->uncommitted++; /* counted when it is on the disk */
+    else
+        atomic_fetch_add(err ? &store->failed : &store->written, 1);
 }
 
 static void answer(struct gw_store *store, struct query *query)
@@ -264,7 +273,8 @@ int gw_store_save_call(struct gw_store *store, const struct gw_store_call *call)
 }
 
 int gw_store_recent_calls(struct gw_store *store, unsigned limit,
-                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count), void *arg)
+                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count),
+                          void *arg)
 {
     struct query *query;
     if (store->asked == QUERIES_MAX)

@@ -6,14 +6,19 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "gateway/store/store.h"
 #include "wzp/rt/clock.h"
+#include "wzp/rt/log.h"
 #include "wzp/rt/loop.h"
 
 struct world {
@@ -55,7 +60,9 @@ static struct gw_store *open_store(struct world *w)
 
 static struct gw_store_binding binding(const char *user, const char *contact, uint64_t expires_at_us)
 {
-    struct gw_store_binding b = { .cseq = 7, .reg_id = 1, .updated_at_us = 5, .expires_at_us = expires_at_us };
+    struct gw_store_binding b = {
+        .cseq = 7, .reg_id = 1, .updated_at_us = 5, .expires_at_us = expires_at_us
+    };
     (void)snprintf(b.user, sizeof b.user, "%s", user);
     (void)snprintf(b.contact, sizeof b.contact, "%s", contact);
     (void)snprintf(b.source, sizeof b.source, "192.0.2.1:5060");
@@ -86,7 +93,8 @@ static void registration_survives_a_restart(void **state)
 {
     struct world *w = *state;
     struct gw_store *store = open_store(w);
-    struct gw_store_binding a = binding("alice", "sip:alice@192.0.2.1:5060", 1000), b = binding("bob", "sip:b@x", 50);
+    struct gw_store_binding a = binding("alice", "sip:alice@192.0.2.1:5060", 1000),
+                            b = binding("bob", "sip:b@x", 50);
     assert_int_equal(gw_store_save_binding(store, &a), 0);
     assert_int_equal(gw_store_save_binding(store, &b), 0);
     gw_store_close(store);
@@ -198,6 +206,105 @@ static void foreign_or_damaged_file_is_refused_by_name(void **state)
     assert_null(store);
 }
 
+static void change_database(struct world *w, const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void database_of_a_newer_version_or_another_program_is_left_alone(void **state)
+{
+    struct world *w = *state;
+    char error[GW_STORE_ERROR_MAX];
+    struct gw_store *store = NULL;
+    gw_store_close(open_store(w));
+    change_database(w, "PRAGMA user_version=999");
+    assert_int_equal(gw_store_open(&store, w->loop, w->path, error), -ENOTSUP);
+    assert_non_null(strstr(error, "newer version"));
+    change_database(w, "PRAGMA user_version=1; PRAGMA application_id=1");
+    assert_int_equal(gw_store_open(&store, w->loop, w->path, error), -EBADMSG);
+    assert_non_null(strstr(error, "another program"));
+    assert_null(store);
+}
+
+static void full_mailbox_drops_and_counts_and_nothing_taken_is_lost(void **state)
+{
+    struct world *w = *state;
+    struct gw_store *store = open_store(w);
+    struct gw_store_call call = { .cause = "normal" };
+    uint64_t taken = 0, refused = 0;
+    sqlite3 *blocker;
+    /* Another writer holds the database, so the store's thread waits while we go on. */
+    assert_int_equal(sqlite3_open(w->path, &blocker), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(blocker, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    for (unsigned i = 0; i < GW_STORE_WAITING_MAX + 100; i++) {
+        (void)snprintf(call.id, sizeof call.id, "%u", i);
+        if (gw_store_save_call(store, &call) == 0)
+            taken++;
+        else
+            refused++;
+    }
+    assert_int_equal(sqlite3_exec(blocker, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(blocker), SQLITE_OK);
+    gw_store_sync(store);
+    struct gw_store_stats stats = gw_store_stats(store);
+    assert_true(refused > 0);
+    assert_int_equal(stats.dropped, refused);
+    assert_int_equal(stats.written + stats.failed, taken);
+    assert_int_equal(stats.failed, 0);
+    gw_store_close(store);
+}
+
+/** In a child, whose limit on file sizes stands for a full disk. Returns the step that went wrong, 0: none.
+ */
+static int write_through_a_full_disk(const char *path)
+{
+    struct wz_loop *loop;
+    struct gw_store *store;
+    char error[GW_STORE_ERROR_MAX];
+    struct gw_store_call call = { .id = "lost", .started_at_us = 1 };
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    wz_log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), WZ_LOG_TEXT,
+                WZ_LOG_ERROR); /* it rightly complains */
+    if (wz_loop_new(&loop) < 0 || gw_store_open(&store, loop, path, error) < 0 ||
+        getrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 1;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 1;
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 2;
+    (void)gw_store_save_call(store, &call);
+    gw_store_sync(store);
+    if (gw_store_stats(store).failed != 1 || gw_store_stats(store).written != 0)
+        return 3;
+    limit.rlim_cur = before;
+    if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 4;
+    (void)snprintf(call.id, sizeof call.id, "kept");
+    (void)gw_store_save_call(store, &call);
+    gw_store_sync(store);
+    return gw_store_stats(store).written == 1 ? 0 : 5;
+}
+
+static void writing_goes_on_when_a_full_disk_has_room_again(void **state)
+{
+    struct world *w = *state;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(write_through_a_full_disk(w->path));
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    struct gw_store *store = open_store(w);
+    struct calls got = recent(w, store, 5);
+    assert_int_equal(got.count, 1);
+    assert_string_equal(got.first.id, "kept");
+    gw_store_close(store);
+}
+
 static void unwritable_place_is_refused(void **state)
 {
     struct world *w = *state;
@@ -215,6 +322,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(newest_calls_come_first_and_an_update_keeps_one_row, setup, teardown),
         cmocka_unit_test_setup_teardown(written_record_survives_a_sudden_death, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_or_damaged_file_is_refused_by_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(database_of_a_newer_version_or_another_program_is_left_alone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(full_mailbox_drops_and_counts_and_nothing_taken_is_lost, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(writing_goes_on_when_a_full_disk_has_room_again, setup, teardown),
         cmocka_unit_test_setup_teardown(unwritable_place_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
