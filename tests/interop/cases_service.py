@@ -5,7 +5,7 @@ import sqlite3
 import time
 
 from gateway import Gateway, Relay, answering_client
-from harness import LOOPBACK, Client, Phone, expect, free_port, wait_until
+from harness import LOOPBACK, Client, Phone, Program, expect, free_port, wait_until
 from rawsip import RawPhone
 from registry import case
 from stun import stun_server
@@ -34,8 +34,10 @@ def relay_down_at_start_is_503_until_it_is_there(one):
 
 @case
 def relay_killed_mid_call_ends_both_legs_and_the_next_call_works(one):
+    """Killed, not stopped: nobody is told, so QUIC's idle time-out must notice. The phone's silence would end the call too;
+    that is switched off here."""
     relay = Relay(one).start()
-    gateway = Gateway(one, relay=relay.address).start()
+    gateway = Gateway(one, relay=relay.address, media={"timeout": 0}).start()
     client = answering_client(one, gateway)
     phone = RawPhone(gateway, "alice")
     call = phone.invite(client.fingerprint.replace(":", ""))
@@ -49,12 +51,23 @@ def relay_killed_mid_call_ends_both_legs_and_the_next_call_works(one):
     ended = gateway.ended_call()
     expect(ended["cause"] not in ("none", "normal"), f"the call says cause {ended['cause']}")
     Relay(one, relay.port, name="relay-again").start()
-    wait_until("the gateway to find the relay again", 60, lambda: gateway.ctl("health").get("ready"))
-    again = phone.invite("*43")
-    expect(again.final().status == 200, "the next call does not work")
-    again.acknowledge()
-    again.bye()
+    started = time.monotonic()
+    wait_until("the next call to work", 60, lambda: next_call_works(phone))
+    one.note(f"back after {time.monotonic() - started:.1f} s")
     phone.close()
+
+
+def next_call_works(phone):
+    call = phone.invite("*43")
+    answer = call.final()
+    if answer.status != 200:
+        # 503 while alice has no relay, 480 while the echo user has not come back to it.
+        expect(answer.status in (503, 480), f"until the relay is back the phone is told {answer.first}")
+        time.sleep(0.5)
+        return False
+    call.acknowledge()
+    call.bye()
+    return True
 
 
 @case
@@ -190,15 +203,35 @@ def right_config_passes_the_check(one):
 
 @case
 def without_a_config_one_is_written_and_used(one):
-    """The first start in an empty directory; only checked, so that no well-known port is needed."""
-    one.run("self-test", [one.bins / "wzp-gateway", "--self-test"], seconds=60)
-    one.run("first", [one.bins / "wzp-gateway", "--check-config"])
-    written = one.directory / "wzp-gateway.yaml"
-    expect(written.exists(), "no wzp-gateway.yaml was written")
+    """The first start in an empty directory. Its well-known ports may be taken here, so they are changed after it was
+    written, and the second start, again without a word, must use the file."""
+    gateway = Gateway(one)
+    written = gateway.directory / "wzp-gateway.yaml"
+    first = Program(one, "first", [one.bins / "wzp-gateway"], cwd=gateway.directory)
+    wait_until("wzp-gateway.yaml to be written", 10, written.exists)
+    if first.is_running():
+        first.stop()
     expect(written.stat().st_mode & 0o077 == 0, "the file with passwords can be read by others")
-    passwords = re.findall(r"password: *\"?([^\s\"]+)", written.read_text())
+    text = written.read_text()
+    passwords = re.findall(r'^ +password: *"?([^\s"]+)', text, re.M)
     expect(len(passwords) == 2 and len(set(passwords)) == 2 and min(map(len, passwords)) >= 12,
-           f"two users with generated passwords expected: {len(passwords)} found")
+           f"two users with generated passwords expected, found {len(passwords)}")
+    for old, new in (("0.0.0.0:5060", f"{LOOPBACK}:{gateway.sip_port}"), ("0.0.0.0:4433", gateway.relay)):
+        expect(old in text, f"{old} is not in the file")
+        text = text.replace(old, new)
+    written.write_text(text + "data_dir: data\n")
+    gateway.program = Program(one, "second", [one.bins / "wzp-gateway"], cwd=gateway.directory)
+    wait_until("the gateway to be ready", 15, lambda: gateway.answers())
+    phone = RawPhone(gateway, "alice", passwords[0])
+    expect(phone.register().status == 200, "the written password does not work")
+    phone.close()
+
+
+@case
+def self_test_of_the_linked_binary_passes(one):
+    """Link order with an ICE check, a timer on a private GMainContext, the server name with an underscore."""
+    log = one.run("self-test", [one.bins / "wzp-gateway", "--self-test"], seconds=60)
+    expect(log.count("ok ") >= 3 and "FAIL" not in log, log)
 
 
 @case

@@ -59,13 +59,15 @@ class Gateway:
         self.starts += 1
         self.program = Program(self.case, f"{self.name}-{self.starts}",
                                [self.case.bins / "wzp-gateway", "--config", self.write_config()], cwd=self.directory)
-        wait_until(f"{self.name} to be ready", 15, lambda: self._answers(ready))
+        wait_until(f"{self.name} to be ready", 15, lambda: self.answers(ready))
         return self
 
-    def _answers(self, ready):
+    def answers(self, ready=True):
+        """Is it up (ready=False), is it able to place calls (ready=True)?"""
         expect(self.program.is_running(), f"{self.name} ended: {self.program.log().strip()[-500:]}")
         try:
-            return not ready or self.ctl("health").get("ready")
+            health = self.ctl("health")
+            return not ready or health.get("ready")
         except Failure:
             return False
 

@@ -49,14 +49,16 @@ def wait_until(what, seconds, condition):
 
 
 _given_ports = set()
+# So many ports only a case that runs alone asks for, when nobody uses those given out earlier.
+LARGE_RANGE = 200
 
 
 def free_port(count=1, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):
     """First of count consecutive ports that are free for UDP and TCP now and were not given to anyone before."""
-    for _ in range(200):
-        first = random.randrange(20000, 32000, 2)
+    for _ in range(500):
+        first = random.randrange(10000, 32000 - count, 2)
         wanted = range(first, first + count)
-        if _given_ports.intersection(wanted):
+        if count < LARGE_RANGE and _given_ports.intersection(wanted):
             continue
         opened = []
         try:
@@ -75,10 +77,11 @@ def free_port(count=1, kinds=(socket.SOCK_DGRAM, socket.SOCK_STREAM)):
 
 
 class Program:
-    """A child process with its output in a log file; on_line sees each line of stdout as it comes."""
+    """A child process with its output in a log file; on_line sees each line of stdout as it comes. How a helper, which is
+    not under test, ends is of no interest."""
 
-    def __init__(self, case, name, command, on_line=None, env=None, cwd=None):
-        self.name = name
+    def __init__(self, case, name, command, on_line=None, env=None, cwd=None, is_helper=False):
+        self.name, self.is_helper = name, is_helper
         self.log_path = case.directory / f"{name}.log"
         self._log = open(self.log_path, "ab", buffering=0)
         self.process = subprocess.Popen(
@@ -120,6 +123,11 @@ class Program:
         """SIGTERM and its exit status; a program that does not listen is killed and is a failure."""
         if self.is_running():
             self.process.terminate()
+        if self.is_helper:
+            try:
+                return self.process.wait(1)
+            except subprocess.TimeoutExpired:
+                return self.kill()
         try:
             return self.wait(seconds)
         except Failure:
@@ -182,6 +190,13 @@ def make_speech(path, text=SPEECH, lead_s=0.6, tail_s=0.6):
     subprocess.run(["sox", str(raw), "-r", "48000", "-c", "1", "-b", "16", str(path), "norm", "-6",
                     "pad", str(lead_s), str(tail_s)], check=True, stderr=subprocess.DEVNULL)
     raw.unlink()
+    return path
+
+
+def make_tone(path, seconds=60, hertz=440):
+    """48 kHz mono WAV of a sine."""
+    subprocess.run(["sox", "-n", "-r", "48000", "-c", "1", "-b", "16", str(path), "synth", str(seconds), "sine", str(hertz),
+                    "vol", "0.3"], check=True)
     return path
 
 
@@ -258,13 +273,13 @@ class Phone:
         self.case, self.name, self.address = case, name, address
         self.directory = case.directory / name
         (self.directory / "snd").mkdir(parents=True)
-        self.play = play
+        self.play = play or make_tone(self.directory / "tone.wav")
         self.events = Events()
         self.account = None
         control = free_port()
         (self.directory / "accounts").write_text("")
         (self.directory / "config").write_text(self._config(control))
-        self.program = Program(case, name, ["baresip", "-f", self.directory, "-v"])
+        self.program = Program(case, name, ["baresip", "-f", self.directory, "-v"], is_helper=True)
         self._control = wait_until(f"{name}'s control port", 10, lambda: self._connect(control))
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -272,11 +287,11 @@ class Phone:
         rtp = free_port(20)
         lines = ["poll_method epoll", f"sip_listen {self.address}:{free_port(2)}", "call_local_timeout 120",
                  "call_max_calls 20", "audio_player nil,nil",
-                 f"audio_source {f'aufile,{self.play}' if self.play else 'ausine,440'}",
+                 f"audio_source aufile,{self.play}",
                  "audio_alert nil,nil", "ausrc_srate 48000", "auplay_srate 48000", "ausrc_channels 1",
                  "auplay_channels 1", "audio_buffer 20-160", f"rtp_ports {rtp}-{rtp + 19}", "jitter_buffer_delay 1-5",
                  f"net_interface {self.address}", "module_path /usr/lib/baresip/modules"]
-        lines += [f"module {name}.so" for name in ("opus", "g711", "aufile", "ausine", "sndfile")]
+        lines += [f"module {name}.so" for name in ("opus", "g711", "aufile", "sndfile")]
         lines += ["module_tmp uuid.so", "module_tmp account.so", "module_app menu.so", "module_app ctrl_tcp.so",
                   f"ctrl_tcp_listen {LOOPBACK}:{control}", f"snd_path {self.directory}/snd", "opus_bitrate 28000",
                   "opus_stereo no", "opus_sprop_stereo no"]
