@@ -44,9 +44,8 @@ static const char schema[] =
 static const char *const sql[STATEMENTS] = {
     [SAVE_BINDING] = "INSERT OR REPLACE INTO binding VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
     [DELETE_BINDING] = "DELETE FROM binding WHERE user=?1 AND contact=?2",
-    [SAVE_CALL] =
-        "INSERT OR REPLACE INTO call VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-        "?19,?20,?21)",
+    [SAVE_CALL] = ("INSERT OR REPLACE INTO call VALUES(" /* in the order of the table */
+                   "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)"),
     [EACH_BINDING] = "SELECT * FROM binding WHERE expires_at_us>?1 ORDER BY user, updated_at_us",
     [RECENT_CALLS] = "SELECT * FROM call ORDER BY started_at_us DESC LIMIT ?1",
 };

@@ -438,8 +438,8 @@ static void settings_commented_out_in_the_example_exist(void **state)
     static const char *const commented[] = {
         "sip: {public_address: none, realm: wzp, ring_timeout: 60}\n",
         "media: {public_address: none}\n",
-        "relay: {connect: 'relay.example.org:4433', public_address: none, "
-        "stun: ['stun.example.org:3478'], share_local_addrs: yes}\n",
+        "relay: {connect: 'relay.example.org:4433', public_address: none}\n",
+        "relay: {stun: ['stun.example.org:3478'], share_local_addrs: yes}\n",
         "data_dir: wzp-data\n",
         "log: {level: info, format: auto}\n",
         "admin: {http: none}\n"
