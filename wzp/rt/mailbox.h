@@ -11,7 +11,8 @@ struct wz_mailbox;
 /**
  * @param capacity   Most items waiting at once.
  * @param item_size  Bytes per item; items are copied in and out. Pointers inside pass ownership with them.
- * @param receive    Called on the loop's thread, once per item; item is borrowed for the call.
+ * @param receive    Called on the loop's thread, once per item; item is borrowed for the call. Must not free
+ *                   the mailbox.
  */
 int wz_mailbox_new(struct wz_mailbox **ret, struct wz_loop *loop, size_t capacity, size_t item_size,
                    void (*receive)(void *arg, void *item), void *arg);

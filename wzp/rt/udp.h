@@ -24,7 +24,8 @@ struct wz_udp_config {
     bool dont_fragment;        /**< QUIC: path MTU probes must not be fragmented */
     int buffer_bytes;          /**< SO_RCVBUF/SO_SNDBUF wish, 0: system default */
     uint8_t dscp;              /**< 0..63, written to IP_TOS/IPV6_TCLASS */
-    /** One received packet; data is borrowed for the call, and may be written to. local is where it arrived. */
+    /** One received packet; data is borrowed for the call, and may be written to. local is where it arrived.
+     *  May free the socket. */
     void (*packet)(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
                    const struct wz_addr *local);
     void *arg;
@@ -37,7 +38,9 @@ struct wz_udp_stats {
     uint64_t tx_too_big; /**< EMSGSIZE; normal for path-MTU probes */
 };
 
+/** 0 or negative errno of socket, bind, ...; -ENOMEM. On failure an adopted fd stays the caller's. */
 int wz_udp_new(struct wz_udp **ret, struct wz_loop *loop, const struct wz_udp_config *config);
+/** NULL-safe. What is queued is sent first. */
 void wz_udp_free(struct wz_udp *udp);
 
 /** A slot of WZ_UDP_PACKET_MAX bytes to build the next packet in; never NULL (flushes when the batch is full). */
