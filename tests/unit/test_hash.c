@@ -1,4 +1,4 @@
-/* The keyed hash map and the object pool. */
+/* The keyed hash map. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,7 +11,6 @@
 
 #include "wzp/base/hash.h"
 #include "wzp/base/list.h"
-#include "wzp/base/pool.h"
 
 #define ENTRIES 1000
 
@@ -145,42 +144,6 @@ static void hash_is_siphash_1_3(void **state)
     wz_hash_done(&map);
 }
 
-static void pool_hands_out_each_object_once_and_then_refuses(void **state)
-{
-    struct wz_pool pool = { 0 };
-    uint8_t *got[5];
-
-    (void)state;
-    assert_int_equal(wz_pool_init(&pool, 5, 33), 0);
-    for (int i = 0; i < 5; i++) {
-        got[i] = wz_pool_get(&pool);
-        assert_non_null(got[i]);
-        assert_int_equal((uintptr_t)got[i] % alignof(max_align_t), 0);
-        for (int j = 0; j < 33; j++)
-            got[i][j] = (uint8_t)i;
-    }
-    for (int i = 0; i < 5; i++) /* objects do not overlap */
-        assert_true(got[i][0] == i && got[i][32] == i);
-    assert_null(wz_pool_get(&pool));
-    wz_pool_put(&pool, got[2]);
-    wz_pool_put(&pool, NULL);
-    assert_int_equal(pool.free_count, 1);
-    assert_ptr_equal(wz_pool_get(&pool), got[2]);
-    wz_pool_done(&pool);
-}
-
-static void pool_refuses_sizes_that_overflow(void **state)
-{
-    struct wz_pool pool = { 0 };
-    const volatile size_t huge = SIZE_MAX; /* a constant would make gcc warn of the loop that is never reached */
-
-    (void)state;
-    assert_int_equal(wz_pool_init(&pool, 0, 8), -EINVAL);
-    assert_int_equal(wz_pool_init(&pool, 8, 0), -EINVAL);
-    assert_int_equal(wz_pool_init(&pool, 2, huge), -EINVAL);
-    assert_int_equal(wz_pool_init(&pool, huge, 16), -EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,8 +151,6 @@ int main(void)
         cmocka_unit_test(second_insert_of_a_key_is_refused),
         cmocka_unit_test(removing_the_visited_entry_loses_no_other),
         cmocka_unit_test(hash_is_siphash_1_3),
-        cmocka_unit_test(pool_hands_out_each_object_once_and_then_refuses),
-        cmocka_unit_test(pool_refuses_sizes_that_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
