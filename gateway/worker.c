@@ -17,6 +17,8 @@
 
 #define COMMANDS_WAITING_MAX 8192
 #define WATCH_INTERVAL_US 1000000u
+/** A relay that died is noticed after this long; it is three keep-alives. */
+#define IDLE_MS 15000u
 
 uint64_t gw_ref_next(void)
 {
@@ -201,7 +203,7 @@ static int start(void *arg)
     if (err)
         goto out;
     err = wzp_quic_new(&worker->quic, loop,
-                       &(struct wzp_quic_config){ .bind = worker->config.bind, .stun = on_stun, .arg = worker,
+                       &(struct wzp_quic_config){ .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .arg = worker,
                                                   .rng = &wz_rng_system });
     if (err)
         goto out;
