@@ -1,10 +1,12 @@
 #include "gateway/store/sqlite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SCHEMA_VERSION 1
 /** "WZPG": tells our database from any other SQLite file. */
@@ -98,6 +100,14 @@ static int check_schema(struct gw_db *db, const char **ret_why)
     return version > SCHEMA_VERSION ? -ENOTSUP : 0;
 }
 
+/* SQLite would let everybody read who called whom; its side files take the mode of this one. */
+static void create_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        (void)close(fd); /* if it could not be made, opening says why */
+}
+
 int gw_db_open(struct gw_db **ret, const char *path, char error[static GW_STORE_ERROR_MAX])
 {
     int err = -ENOMEM;
@@ -105,6 +115,7 @@ int gw_db_open(struct gw_db **ret, const char *path, char error[static GW_STORE_
     struct gw_db *db = calloc(1, sizeof *db);
     if (!db)
         goto out;
+    create_private(path);
     if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
         why = db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory";

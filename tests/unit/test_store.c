@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -305,6 +306,18 @@ static void writing_goes_on_when_a_full_disk_has_room_again(void **state)
     gw_store_close(store);
 }
 
+static void database_can_be_read_by_its_owner_only(void **state)
+{
+    struct world *w = *state;
+    struct stat st;
+    mode_t before = umask(0);
+    struct gw_store *store = open_store(w);
+    (void)umask(before);
+    assert_int_equal(stat(w->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    gw_store_close(store);
+}
+
 static void unwritable_place_is_refused(void **state)
 {
     struct world *w = *state;
@@ -327,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(full_mailbox_drops_and_counts_and_nothing_taken_is_lost, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(writing_goes_on_when_a_full_disk_has_room_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(database_can_be_read_by_its_owner_only, setup, teardown),
         cmocka_unit_test_setup_teardown(unwritable_place_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
