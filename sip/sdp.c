@@ -44,6 +44,38 @@ static bool attribute_is_wanted(struct wz_bytes line)
     return false;
 }
 
+static bool is_token_char(uint8_t c)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+        return true;
+    return c != 0 && strchr("!#$%&'*+-.^_`{|}~", c) != NULL;
+}
+
+/* May c stand in this word of an m-line? 0 media, 1 port, 2 proto, 3 and up formats. */
+static bool mline_allows(size_t word, uint8_t c)
+{
+    if (word == 1)
+        return (c >= '0' && c <= '9') || c == '/';
+    return is_token_char(c) || (word == 2 && c == '/');
+}
+
+/* "m=" media port proto format..., one blank between. Where a format holds any other byte, or the port is no number so
+ * that words shift, sdp_parse() allocates for ever. */
+static bool mline_is_clean(struct wz_bytes line)
+{
+    size_t word = 0, word_len = 0;
+    for (size_t i = 2; i < line.len; i++) {
+        const uint8_t c = line.data[i];
+        if (c != ' ' && !mline_allows(word, c))
+            return false;
+        if (c == ' ' && word_len == 0)
+            return false;
+        word += c == ' ';
+        word_len = c == ' ' ? 0 : word_len + 1;
+    }
+    return word >= 3 && word_len > 0;
+}
+
 static void put_line(struct wz_writer *out, struct wz_bytes line)
 {
     wz_put(out, line.data, line.len);
@@ -74,6 +106,10 @@ static int filter_line(struct wz_bytes line, struct wz_writer *out, size_t *mlin
         put_line(out, line);
         return 0;
     case 'm':
+        while (line.data[line.len - 1] == ' ') /* some phones write one */
+            line.len--;
+        if (!mline_is_clean(line))
+            return -EBADMSG;
         if (++*mlines > SIPUA_SDP_MAX_MLINES)
             return -EMSGSIZE;
         put_line(out, line);

@@ -102,7 +102,7 @@ static void bare_line_ends_and_unused_lines_are_fine(void **state)
 {
     (void)state;
     const struct sipua_sdp sdp = parse("v=0\no=- 1 1 IN IP4 host.example\ns=x\ni=info\nb=AS:64\nc=IN IP4 192.0.2.1\n"
-                                       "t=0 0\na=group:BUNDLE 0\nm=audio 4000 RTP/AVP 0\na=unknown:thing\n");
+                                       "t=0 0\na=group:BUNDLE 0\nm=audio 4000 RTP/AVP 0 \na=unknown:thing\n");
     assert_int_equal(sdp.codec_count, 1);
     assert_int_equal(sdp.origin.family, WZ_ADDR_NONE);
 }
@@ -118,6 +118,12 @@ static void what_is_not_sdp_is_refused(void **state)
         HEAD "m=audio 70000 RTP/AVP 0\r\n",
         HEAD "m=audio x RTP/AVP 0\r\n",
         HEAD "m=audio 4000 RTP/AVP\r\n",
+        HEAD "m=audio  4000 RTP/AVP 0\r\n",
+        HEAD "m= \r\n",
+        HEAD "m=image 5002 udptl \2258\r\n", /* sdp_parse() of sofia would never return */
+        HEAD "m=image 5002 udptl a/b\r\n",
+        HEAD "m=audio 00PR40T /AVP 96\r\n",
+        HEAD "m=audio 4000// RTP/AVP 0\r\n",
         ORIGIN "s=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
         ORIGIN "s=-\r\nc=IN IP4 sip.example.org\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
         ORIGIN "s=-\r\nc=IN IP4 224.2.1.1/127\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
