@@ -318,6 +318,7 @@ static void stop_leaves_the_relay_for_good(void **state)
     struct client_world *w = *state;
     world_talk(w, NULL);
     world_place_call(w);
+    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\"}}"); /* whose, is not known yet */
     wzp_client_stop(w->client, w->now_us);
     world_drain(w);
     assert_int_equal(world_events(w, WZP_LINE_ENDED), 2);

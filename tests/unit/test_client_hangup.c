@@ -199,6 +199,20 @@ static void bare_hangup_without_evidence_ends_nothing(void **state)
     assert_int_equal(wzp_client_stats(w->client)->ambiguous_hangups, 1);
 }
 
+static void bare_hangup_cannot_mean_a_call_that_came_later(void **state)
+{
+    struct client_world *w = *state;
+    const uint64_t first = world_talk(w, NULL), second = world_talk(w, NULL);
+    world_say(w, w->signal, BARE);
+    wzp_client_hangup(w->client, first, WZP_HANGUP_NORMAL, w->now_us);
+    wzp_client_hangup(w->client, second, WZP_HANGUP_NORMAL, w->now_us);
+    world_advance_ms(w, 1);
+    world_clear(w);
+    world_place_call(w);
+    world_advance_ms(w, 10000);
+    assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
+}
+
 static void more_bare_hangups_than_calls_are_dropped(void **state)
 {
     struct client_world *w = *state;
@@ -277,6 +291,7 @@ int main(void)
         STORY(bare_hangup_means_the_call_whose_media_stopped),
         STORY(bare_hangup_means_the_only_call_without_media),
         STORY(bare_hangup_without_evidence_ends_nothing),
+        STORY(bare_hangup_cannot_mean_a_call_that_came_later),
         STORY(more_bare_hangups_than_calls_are_dropped),
         STORY(call_room_that_stays_empty_for_two_seconds_is_a_hangup),
         STORY(call_room_that_fills_again_goes_on),

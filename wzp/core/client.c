@@ -70,6 +70,7 @@ void wzp_client_stop(struct wzp_client *client, uint64_t now_us)
         client_call_send_hangup(client, call, WZP_HANGUP_NORMAL);
         client_call_end(client, call, WZP_LINE_END_LOCAL, WZP_HANGUP_NORMAL, "leaving");
     }
+    client->bare_count = 0;
     client_conn_close(client, &client->signal, "normal close");
     client->signal_state = CLIENT_SIGNAL_OFF;
     client->signal_deadline_us = WZP_CLIENT_NEVER;

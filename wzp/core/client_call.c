@@ -40,7 +40,7 @@ struct wzp_client_call *client_call_new(struct wzp_client *client, enum client_c
     call->kind = kind;
     call->ended = ended;
     call->deadline_us = call->media_deadline_us = call->report_at_us = WZP_CLIENT_NEVER;
-    call->dial_deadline_us = call->alone_us = WZP_CLIENT_NEVER;
+    call->dial_deadline_us = call->alone_us = call->known_us = WZP_CLIENT_NEVER;
     wz_list_append(&client->calls, &call->node);
     client->stats.calls++;
     return call;
@@ -101,7 +101,7 @@ bool client_call_is_answered(const struct wzp_client_call *call)
 /** The relay has been told of this call. */
 static bool relay_knows(const struct wzp_client_call *call)
 {
-    return call->kind != CLIENT_ROOM && !(call->kind == CLIENT_OUTGOING && call->state == CLIENT_REFLECTING);
+    return call->known_us != WZP_CLIENT_NEVER;
 }
 
 static unsigned calls_the_relay_knows(const struct wzp_client *client)
@@ -158,7 +158,7 @@ static void place_offer(struct wzp_client *client, struct wzp_client_call *call,
 {
     client_send_offer(client, call);
     call->state = CLIENT_OFFERED;
-    call->offered_us = now_us;
+    call->known_us = now_us;
     call->deadline_us = now_us + client->ring_us;
 }
 
@@ -313,6 +313,7 @@ static struct wzp_client_call *new_incoming(struct wzp_client *client, const str
     if (!call)
         return NULL;
     call->state = CLIENT_RINGING;
+    call->known_us = now_us;
     call->deadline_us = now_us + (uint64_t)WZP_CLIENT_INCOMING_MS * WZP_CLIENT_MS;
     call->peer_has_build = signal->offer.caller_build_version != NULL;
     (void)snprintf(call->peer, sizeof call->peer, "%s", caller);

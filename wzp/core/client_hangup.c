@@ -28,30 +28,28 @@ static struct wzp_client_call *pick(const struct wzp_client *client, client_call
     return found;
 }
 
-/** The relay has heard of it, so a Hangup may mean it. */
+/** The relay had heard of it when it sent this Hangup. */
 static bool is_open(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
-    (void)hangup;
-    return call->kind != CLIENT_ROOM && !(call->kind == CLIENT_OUTGOING && call->state == CLIENT_REFLECTING);
+    return call->kind != CLIENT_ROOM && call->known_us <= hangup->at_us;
 }
 
 /** Its peer has left the room, or the connection is gone. */
 static bool is_deserted(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
-    (void)hangup;
-    return call->kind != CLIENT_ROOM &&
+    return is_open(call, hangup) &&
            (call->state == CLIENT_DOWN || (call->state == CLIENT_UP && call->alone_us != WZP_CLIENT_NEVER));
 }
 
 /** A relay answers each offer at once, with CallRinging or with this Hangup. */
 static bool is_unheard_offer(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
-    return call->state == CLIENT_OFFERED && !call->ringing_seen && call->offered_us <= hangup->at_us;
+    return is_open(call, hangup) && call->state == CLIENT_OFFERED && !call->ringing_seen;
 }
 
 static bool media_stopped(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
-    return call->kind != CLIENT_ROOM && call->state == CLIENT_UP && call->media_seen_us != 0 &&
+    return is_open(call, hangup) && call->state == CLIENT_UP && call->media_seen_us != 0 &&
            call->media_seen_us <= hangup->at_us + QUIET_US &&
            call->media_seen_us + FLOWING_US >= hangup->at_us;
 }

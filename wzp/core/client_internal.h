@@ -63,7 +63,8 @@ struct wzp_client_call {
     uint64_t deadline_us;       /**< what it means follows from the state */
     uint64_t media_deadline_us; /**< answered, but no media by then: NO_MEDIA */
     uint64_t report_at_us;
-    uint64_t offered_us, setup_us;
+    uint64_t known_us; /**< when the relay and we both knew of it; NEVER: it does not yet */
+    uint64_t setup_us;
 
     struct client_conn media;
     uint64_t dial_deadline_us;
