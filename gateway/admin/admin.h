@@ -1,8 +1,14 @@
 /* What the operator may ask over HTTP: a table of routes in front of callbacks that produce JSON.
- *   GET /healthz      200 while the control thread answers         GET /calls        live and recent calls
- *   GET /readyz       200 or 503 by "ready"                        GET /calls/<id>   one with its ladder;
- * "last" too GET /metrics      the numbers of /stats for Prometheus         GET /users        SIP users with
- * their fingerprints GET /stats        every counter Thread: the control thread's, callbacks included. */
+ *
+ *   GET /healthz      200 while the control thread answers
+ *   GET /readyz       200 or 503 by "ready"
+ *   GET /metrics      the numbers of /stats for Prometheus
+ *   GET /stats        every counter
+ *   GET /users        SIP users with their fingerprints
+ *   GET /calls        live and recent calls
+ *   GET /calls/<id>   one with its ladder; "last" too
+ *
+ * Thread: the control thread's, callbacks included. */
 #ifndef GATEWAY_ADMIN_ADMIN_H
 #define GATEWAY_ADMIN_ADMIN_H
 
