@@ -47,6 +47,7 @@ static void live_free(struct gw_live *live)
     wz_timer_cancel(&live->timer);
     gw_leg_sip_release(live);
     free_ports(live);
+    wz_hash_remove(&live->calls->by_ref, &live->by_ref);
     wz_list_remove(&live->node);
     free(live);
 }
@@ -215,7 +216,6 @@ void gw_live_settle(struct gw_live *live)
     free_ports(live);
     if (!live->past) {
         live->past = true;
-        wz_hash_remove(&calls->by_ref, &live->by_ref);
         wz_list_remove(&live->node);
         wz_list_append(&calls->past, &live->node);
         if (++calls->past_count > GW_CALLS_KEPT) {
@@ -377,7 +377,9 @@ void gw_calls_worker_event(struct gw_calls *calls, unsigned worker, const struct
     }
     struct gw_live *live = by_ref(calls, event->ref);
     if (!live)
-        return; /* the call settled while the event was under way */
+        return;
+    if (live->past && event->kind != GW_EV_WIRE)
+        return; /* settled while the event was under way; the last message still belongs on the ladder */
     if (event->kind == GW_EV_MEDIA_CLOSED)
         media_closed(live, event);
     else
