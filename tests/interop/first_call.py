@@ -61,7 +61,7 @@ class ServedGateway:
 
         def setting(group, name):
             found = re.search(rf"^{group}:\n(?:[ #].*\n)*?  {name}: *\"?([^\"\n#]*?)\"? *(?:#.*)?$", text, re.M)
-            return found and found[1]
+            return found[1] if found and found[1] != "none" else None
 
         self.data_dir = re.search(r'^data_dir: *"?([^"\n]+?)"?$', text, re.M)[1]
         listen = setting("sip", "listen")
@@ -71,7 +71,8 @@ class ServedGateway:
         self.address = LOOPBACK if self.listen_address in ("0.0.0.0", "[::]") else self.listen_address
         self.relay = setting("relay", "connect")
         self.users = []
-        for entry in re.split(r"^  - ", self.path.read_text().partition("users:")[2], flags=re.M)[1:]:
+        section = re.search(r"^users:.*\n((?:(?:[ #].*)?\n)*)", self.path.read_text() + "\n", re.M)
+        for entry in re.split(r"^ *- ", section[1] if section else "", flags=re.M)[1:]:
             found = {key: value for key, value in re.findall(r'^\s*(name|password|number): *"?([^"\n#]+?)"? *(?:#.*)?$',
                                                              entry, re.M)}
             if "name" in found:
