@@ -279,7 +279,8 @@ class Phone:
         control = free_port()
         (self.directory / "accounts").write_text("")
         (self.directory / "config").write_text(self._config(control))
-        self.program = Program(case, name, ["baresip", "-f", self.directory, "-v"], is_helper=True)
+        self.program = Program(case, name, ["baresip", "-f", self.directory, "-v"], cwd=self.directory,
+                               is_helper=True)
         self._control = wait_until(f"{name}'s control port", 10, lambda: self._connect(control))
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -293,8 +294,8 @@ class Phone:
                  f"net_interface {self.address}", "module_path /usr/lib/baresip/modules"]
         lines += [f"module {name}.so" for name in ("opus", "g711", "aufile", "sndfile")]
         lines += ["module_tmp uuid.so", "module_tmp account.so", "module_app menu.so", "module_app ctrl_tcp.so",
-                  f"ctrl_tcp_listen {LOOPBACK}:{control}", f"snd_path {self.directory}/snd", "opus_bitrate 28000",
-                  "opus_stereo no", "opus_sprop_stereo no"]
+                  f"ctrl_tcp_listen {LOOPBACK}:{control}", "opus_bitrate 28000", "opus_stereo no", "opus_sprop_stereo no",
+                  "snd_path snd"]  # relative: it cuts the path of a recording at 127 bytes
         return "\n".join(lines) + "\n"
 
     def _connect(self, port):
