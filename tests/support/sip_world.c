@@ -211,3 +211,52 @@ bool sip_world_invite(struct sip_world *world, const char *user, const char *pas
         return false;
     return world->incoming_count == before + 1;
 }
+
+void sip_world_in_dialog(struct sip_world *world, const char *method, const char *call_id, const char *to_tag,
+                         unsigned cseq, const char *headers, const char *body)
+{
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = method, .user = "alice", .to_user = "someone",
+                                                            .call_id = call_id, .cseq = cseq, .to_tag = to_tag,
+                                                            .headers = headers, .body = body });
+}
+
+bool sip_world_answered_call(struct sip_world *world, const char *call_id, const char *sdp, char *to_tag)
+{
+    struct sip_peer_message message;
+    if (!sip_world_invite(world, "alice", "secret", "*43", call_id, sip_world_sdp) ||
+        sipua_call_answer(world->call, sdp) < 0 || !sip_peer_expect(&world->peer, 200, &message) ||
+        !sip_peer_to_tag(&message, to_tag, SIP_WORLD_TAG_MAX))
+        return false;
+    sip_world_in_dialog(world, "ACK", call_id, to_tag, 2, NULL, NULL);
+    return sip_world_wait_events(world, 1) && sip_world_last(world)->kind == SIPUA_EV_ACKED;
+}
+
+int sip_world_setup(void **state, bool tcp, void (*change)(struct sipua_config *config))
+{
+    struct sip_world *world = calloc(1, sizeof *world);
+    struct sipua_config config = sip_world_config();
+    if (!world)
+        return -1;
+    if (change)
+        change(&config);
+    sip_world_open(world, &config, tcp);
+    *state = world;
+    return 0;
+}
+
+int sip_world_setup_udp(void **state)
+{
+    return sip_world_setup(state, false, NULL);
+}
+
+int sip_world_setup_tcp(void **state)
+{
+    return sip_world_setup(state, true, NULL);
+}
+
+int sip_world_teardown(void **state)
+{
+    sip_world_close(*state);
+    free(*state);
+    return 0;
+}

@@ -7,6 +7,7 @@
 #include "tests/support/sip_peer.h"
 
 #define SIP_WORLD_EVENTS_MAX 64
+#define SIP_WORLD_TAG_MAX    128
 
 struct sip_world_event {
     enum sipua_event_kind kind;
@@ -59,7 +60,18 @@ bool sip_world_register(struct sip_world *world, const char *user, const char *p
 /** INVITE with digest up to the point where the application has it. ret: the 407 that was overcome. */
 bool sip_world_invite(struct sip_world *world, const char *user, const char *password, const char *dialled,
                       const char *call_id, const char *sdp);
+/** A request of alice's in a dialog with "someone". headers and body may be NULL. */
+void sip_world_in_dialog(struct sip_world *world, const char *method, const char *call_id, const char *to_tag,
+                         unsigned cseq, const char *headers, const char *body);
+/** alice calls *43, is answered with sdp and sends the ACK (CSeq 2). to_tag: SIP_WORLD_TAG_MAX bytes, ours. */
+bool sip_world_answered_call(struct sip_world *world, const char *call_id, const char *sdp, char *to_tag);
 const char *sip_world_password(const char *user);
+
+/* cmocka fixtures; *state is the world. change may be NULL. */
+int sip_world_setup(void **state, bool tcp, void (*change)(struct sipua_config *config));
+int sip_world_setup_udp(void **state);
+int sip_world_setup_tcp(void **state);
+int sip_world_teardown(void **state);
 
 /** An offer of PCMU, PCMA and telephone-event on 127.0.0.1. */
 extern const char *const sip_world_sdp;
