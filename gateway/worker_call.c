@@ -212,10 +212,33 @@ void gw_worker_call_event(struct gw_worker_line *line, const struct wzp_line_eve
 
 /* ---- from the control thread ---- */
 
+/* The line would not even try: an end as if the relay had refused, in words that fit. */
+static void not_placed(struct gw_worker *worker, uint64_t ref, int err)
+{
+    struct gw_event event = { .kind = GW_EV_ENDED, .ref = ref };
+    const char *why = strerror(-err);
+    switch (err) {
+    case -ENOTCONN:
+        event.ended.end = WZP_LINE_END_RELAY_DOWN;
+        why = "not registered at the relay";
+        break;
+    case -EINVAL: /* the route only yields fingerprints, so it can only be the caller's own */
+        event.ended.end = WZP_LINE_END_HANGUP;
+        event.ended.reason = WZP_HANGUP_BUSY;
+        why = "a call to oneself";
+        break;
+    default:
+        event.ended.end = WZP_LINE_END_REFUSED;
+        LOG_ERROR("call.not_placed", "ref=%llu error=\"%s\"", (unsigned long long)ref, why);
+        break;
+    }
+    (void)snprintf(event.ended.text, sizeof event.ended.text, "%s", why);
+    worker->config.emit(worker->config.arg, &event);
+}
+
 static void place_call(struct gw_worker *worker, struct gw_worker_line *line, const struct gw_command *command)
 {
     struct gw_worker_call *wcall = make(worker, command->ref);
-    struct gw_event failed = { .kind = GW_EV_ENDED, .ref = command->ref, .ended.end = WZP_LINE_END_RELAY_DOWN };
     int err = -ENOMEM;
     if (wcall) {
         err = line ? wzp_line_call(line->line,
@@ -233,11 +256,7 @@ static void place_call(struct gw_worker *worker, struct gw_worker_line *line, co
     }
     if (wcall)
         release(wcall);
-    if (err != -ENOTCONN)
-        LOG_ERROR("call.not_placed", "ref=%llu error=\"%s\"", (unsigned long long)command->ref, strerror(-err));
-    (void)snprintf(failed.ended.text, sizeof failed.ended.text, "%s",
-                   err == -ENOTCONN ? "not registered at the relay" : strerror(-err));
-    worker->config.emit(worker->config.arg, &failed);
+    not_placed(worker, command->ref, err);
 }
 
 static void send_wzp(void *arg, struct wz_bytes datagram)
