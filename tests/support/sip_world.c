@@ -88,6 +88,7 @@ static void event(void *arg, struct sipua_call *call, const struct sipua_event *
     snprintf(to->text, sizeof to->text, "%s", from->text);
     if (is_trace) {
         snprintf(to->summary, sizeof to->summary, "%s", from->trace->summary);
+        snprintf(to->text, sizeof to->text, "%s", from->trace->raw ? from->trace->raw : "");
         to->outgoing = from->trace->outgoing;
     }
 }
@@ -155,6 +156,16 @@ bool sip_world_wait_events(struct sip_world *world, size_t count)
     while (world->event_count < count && wz_clock_us() < until_us)
         g_main_context_iteration(world->context, TRUE); /* a 1 s timer of sofia's bounds the wait */
     return world->event_count >= count;
+}
+
+bool sip_world_wait_unregistered(struct sip_world *world, unsigned count, unsigned timeout_ms)
+{
+    const uint64_t until_us = wz_clock_us() + timeout_ms * UINT64_C(1000);
+    while (world->unregistered < count && wz_clock_us() < until_us) {
+        sip_world_pump(world);
+        g_usleep(1000);
+    }
+    return world->unregistered >= count;
 }
 
 const struct sip_world_event *sip_world_last(const struct sip_world *world)

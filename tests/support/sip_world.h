@@ -18,7 +18,7 @@ struct sip_world_event {
     uint16_t duration_ms;
     bool has_sdp;
     char sdp[2048];
-    char text[256];
+    char text[4096]; /**< of a trace: the raw message, when asked for */
     char summary[256]; /**< of a trace */
     bool outgoing;     /**< of a trace */
 };
@@ -51,6 +51,8 @@ void sip_world_close(struct sip_world *world);
 void sip_world_pump(void *arg);
 /** Run until the number of events (without traces) reaches count; false after 5 s. */
 bool sip_world_wait_events(struct sip_world *world, size_t count);
+/** Run until so many bindings have gone; false after timeout_ms. */
+bool sip_world_wait_unregistered(struct sip_world *world, unsigned count, unsigned timeout_ms);
 /** The last event, or one with kind (enum)-1. */
 const struct sip_world_event *sip_world_last(const struct sip_world *world);
 

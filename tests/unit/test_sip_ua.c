@@ -254,6 +254,62 @@ static void update_with_sdp_is_an_offer_and_without_a_refresh(void **state)
     assert_string_equal(message.body, OUR_SDP);
 }
 
+/* alice's INVITE with further headers; the answer to it must be status. */
+static void expect_invite_status(struct sip_world *world, const char *call_id, const char *headers, int status)
+{
+    char challenge[1024], auth[1024], all[2048], uri[128], server[WZ_ADDR_TEXT_MAX];
+    snprintf(uri, sizeof uri, "sip:1@%s", wz_addr_format(&world->peer.server, server));
+    struct sip_peer_request request = { .method = "INVITE", .uri = uri, .user = "alice", .to_user = "someone",
+                                        .call_id = call_id, .cseq = 1, .body = sip_world_sdp, .headers = headers };
+    sip_peer_send(&world->peer, &request);
+    do {
+        assert_true(sip_peer_receive(&world->peer, &message, 5000));
+    } while (message.status == 100);
+    if (message.status == status)
+        return;
+    assert_true(sip_peer_header(&message, "Proxy-Authenticate", 0, challenge, sizeof challenge));
+    sip_peer_digest("Proxy-Authorization", challenge, "alice", "secret", "INVITE", uri, 1, auth, sizeof auth);
+    snprintf(all, sizeof all, "%s%s", auth, headers);
+    request.headers = all;
+    request.cseq = 2;
+    sip_peer_send(&world->peer, &request);
+    assert_true(sip_peer_expect(&world->peer, status, &message));
+}
+
+static void session_timer_is_agreed_and_too_short_refused(void **state)
+{
+    struct sip_world *world = *state;
+    char value[128];
+    expect_invite_status(world, "timer-1", "Supported: timer\r\nSession-Expires: 30\r\n", 422);
+    assert_true(sip_peer_header(&message, "Min-SE", 0, value, sizeof value));
+    assert_string_equal(value, "90");
+    expect_invite_status(world, "timer-2", "Supported: timer\r\nSession-Expires: 120\r\n", 100);
+    assert_int_equal(sipua_call_answer(world->call, OUR_SDP), 0);
+    assert_true(sip_peer_expect(&world->peer, 200, &message));
+    assert_true(sip_peer_header(&message, "Session-Expires", 0, value, sizeof value));
+    assert_string_equal(value, "120;refresher=uac");
+}
+
+static void reliable_progress_is_acknowledged_by_prack(void **state)
+{
+    struct sip_world *world = *state;
+    char value[32], headers[64], to_tag[SIP_WORLD_TAG_MAX];
+    expect_invite_status(world, "rel", "Require: 100rel\r\n", 100);
+    assert_int_equal(sipua_call_progress(world->call, 183, OUR_SDP), 0);
+    assert_true(sip_peer_expect(&world->peer, 183, &message));
+    assert_string_equal(message.body, OUR_SDP);
+    assert_true(sip_peer_header(&message, "RSeq", 0, value, sizeof value));
+    assert_true(sip_peer_to_tag(&message, to_tag, sizeof to_tag));
+    assert_int_equal(sipua_call_answer(world->call, OUR_SDP), 0); /* waits for the PRACK */
+    snprintf(headers, sizeof headers, "RAck: %s 2 INVITE\r\n", value);
+    sip_world_in_dialog(world, "PRACK", "rel", to_tag, 3, headers, NULL);
+    assert_true(sip_peer_expect(&world->peer, 200, &message)); /* to one of the two */
+    assert_true(sip_peer_expect(&world->peer, 200, &message));
+    sip_world_in_dialog(world, "ACK", "rel", to_tag, 2, NULL, NULL);
+    assert_true(sip_world_wait_events(world, 1));
+    assert_int_equal(sip_world_last(world)->kind, SIPUA_EV_ACKED);
+}
+
 static void info_carries_a_digit(void **state)
 {
     struct sip_world *world = *state;
@@ -330,6 +386,28 @@ static void contact_says_the_public_address(void **state)
     assert_int_equal(sip_world_last(world)->kind, SIPUA_EV_ACKED);
 }
 
+static void raw_traces(struct sipua_config *config)
+{
+    config->trace_raw = true;
+}
+
+static int open_raw(void **state)
+{
+    return sip_world_setup(state, false, raw_traces);
+}
+
+static void raw_trace_holds_the_message_to_its_end(void **state)
+{
+    struct sip_world *world = *state;
+    assert_true(sip_world_invite(world, "alice", "secret", "*43", "raw", sip_world_sdp));
+    assert_int_equal(world->trace_count, 1);
+    const char *raw = world->trace[0].text;
+    assert_memory_equal(raw, "INVITE sip:*43@", 15);
+    const size_t len = strlen(raw), tail = strlen(sip_world_sdp);
+    assert_true(len > tail);
+    assert_string_equal(raw + len - tail, sip_world_sdp);
+}
+
 static void trace_tells_the_ladder_in_order(void **state)
 {
     static const struct {
@@ -369,10 +447,13 @@ int main(void)
         UDP(reinvite_without_sdp_draws_our_offer),
         UDP(refused_reoffer_leaves_the_call_up),
         UDP(update_with_sdp_is_an_offer_and_without_a_refresh),
+        UDP(session_timer_is_agreed_and_too_short_refused),
+        UDP(reliable_progress_is_acknowledged_by_prack),
         UDP(info_carries_a_digit),
         UDP(released_call_is_hung_up_and_says_nothing),
         UDP(body_that_is_not_sdp_gets_415),
         cmocka_unit_test_setup_teardown(contact_says_the_public_address, open_public, sip_world_teardown),
+        cmocka_unit_test_setup_teardown(raw_trace_holds_the_message_to_its_end, open_raw, sip_world_teardown),
         UDP(trace_tells_the_ladder_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,6 +133,26 @@ static void unregistering_removes_the_contact(void **state)
     assert_int_equal(sipua_stats(world->ua).bindings, 0);
 }
 
+static void brief(struct sipua_config *config)
+{
+    config->min_expires_s = 1;
+}
+
+static int open_brief(void **state)
+{
+    return sip_world_setup(state, false, brief);
+}
+
+static void registration_that_is_not_refreshed_expires(void **state)
+{
+    struct sip_world *world = *state;
+    assert_true(sip_world_register(world, "alice", "secret", 1, &message));
+    assert_int_equal(world->unregistered, 0);
+    assert_false(sip_world_wait_unregistered(world, 1, 500));
+    assert_true(sip_world_wait_unregistered(world, 1, 5000));
+    assert_int_equal(sipua_stats(world->ua).bindings, 0);
+}
+
 static void expect_status(struct sip_world *world, const char *method, int status)
 {
     sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = method, .user = "alice", .call_id = method, .cseq = 1 });
@@ -206,6 +226,7 @@ int main(void)
         UDP(replayed_register_is_stale),
         UDP(too_brief_registration_gets_423),
         UDP(unregistering_removes_the_contact),
+        cmocka_unit_test_setup_teardown(registration_that_is_not_refreshed_expires, open_brief, sip_world_teardown),
         UDP(other_methods_are_refused_without_asking_who),
         UDP(unknown_method_is_refused),
         UDP(two_agents_live_in_one_process),
