@@ -198,9 +198,9 @@ def run_docker(totals, builds):
 
 
 def run_peers(totals, builds):
-    missing = [name for name in ("WZP_PEER_RELAY", "WZP_PEER_CLIENT") if not os.environ.get(name)]
+    missing = [name for name in ("WZP_PEER_RELAY", "WZP_PEER_CLIENT", "WZP_PEER_ANALYZER") if not os.environ.get(name)]
     if missing:
-        totals.fail("peers", f"{' and '.join(missing)} must name the programs of the reference implementation")
+        totals.fail("peers", f"{', '.join(missing)} must name the programs of the reference implementation")
     elif builds.get("asan"):
         run_script("peers", [sys.executable, "tests/interop/peers.py", "--bin", "build/asan/bin"], totals, 600)
 

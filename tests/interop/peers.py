@@ -28,8 +28,7 @@ PEER_PROGRAMS = ("WZP_PEER_RELAY", "WZP_PEER_CLIENT", "WZP_PEER_ANALYZER")
 CALLER_SEED, CALLEE_SEED = "aa" * 32, "bb" * 32
 
 # Without a pause: the reference does not send silence, and its recorder puts together what is left.
-SPEECH = ("we were away a year ago when our new union owner arrived and all our young men ran along an iron railway line "
-          "in the early morning while many more lay low near a yellow meadow")
+SPEECH = "we were away a year ago when our new union owner arrived and all our young men ran along an iron railway line"
 OTHER_SPEECH = "the quick brown fox jumps over the lazy dog while she sells sea shells by the sea shore and boxes quietly"
 MIN_SIMILARITY_AGC = 0.85   # speech that went through the reference's AGC and noise suppressor
 MIN_WARPED = 0.75           # spectra of speech at the reference sender's own pace, see warp.py
