@@ -35,12 +35,12 @@ enum slot_state {
 };
 
 struct slot {
-    enum slot_state state;
+    int64_t ticks;
+    uint32_t duration;
     uint16_t seq;
     uint16_t len;
     uint8_t chunk;
-    uint32_t duration;
-    int64_t ticks;
+    uint8_t state; /**< enum slot_state */
 };
 
 struct gw_jitter {
@@ -118,7 +118,7 @@ static void release(struct gw_jitter *j, struct slot *s, enum slot_state state)
         gw_store_release(&j->store, s->chunk);
         j->waiting--;
     }
-    s->state = state;
+    s->state = (uint8_t)state;
 }
 
 static void mark(struct gw_jitter *j, uint16_t seq, enum slot_state state)
@@ -252,14 +252,40 @@ static int place(struct gw_jitter *j, const struct gw_jitter_packet *p, uint64_t
     return 0;
 }
 
+static struct slot *first_waiting(struct gw_jitter *j)
+{
+    if (j->waiting == 0)
+        return NULL;
+    for (uint16_t n = 1; n < GW_JITTER_SLOTS; n++) {
+        const uint16_t seq = (uint16_t)(j->last_seq + n);
+        if (slot_is(j, seq, SLOT_WAITING))
+            return slot_of(j, seq);
+    }
+    return NULL;
+}
+
+/* Too much audio waits: this, the oldest, goes unplayed. */
+static void discard(struct gw_jitter *j, struct slot *s)
+{
+    give_up_before(j, s->seq);
+    j->last_seq = s->seq;
+    j->floor_ticks = j->play_ticks = s->ticks + s->duration;
+    release(j, s, SLOT_PLAYED);
+    j->stats.overflow++;
+}
+
 static int store(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t ticks)
 {
     struct slot *s = slot_of(j, p->seq);
     uint8_t chunk;
 
-    if (gw_store_put(&j->store, p->payload, &chunk) < 0) {
-        j->stats.overflow++;
-        return -ENOSPC;
+    while (gw_store_put(&j->store, p->payload, &chunk) < 0) {
+        struct slot *oldest = first_waiting(j);
+        if (!oldest || seq16_before(p->seq, oldest->seq)) {
+            j->stats.overflow++;
+            return -ENOSPC;
+        }
+        discard(j, oldest);
     }
     release(j, s, SLOT_FREE);
     *s = (struct slot){
@@ -323,18 +349,6 @@ void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq)
 
 /* ---- out ---- */
 
-static struct slot *first_waiting(struct gw_jitter *j)
-{
-    if (j->waiting == 0)
-        return NULL;
-    for (uint16_t n = 1; n < GW_JITTER_SLOTS; n++) {
-        const uint16_t seq = (uint16_t)(j->last_seq + n);
-        if (slot_is(j, seq, SLOT_WAITING))
-            return slot_of(j, seq);
-    }
-    return NULL;
-}
-
 static bool is_missing_before(struct gw_jitter *j, const struct slot *s)
 {
     for (uint16_t seq = (uint16_t)(j->last_seq + 1); seq != s->seq; seq++) {
@@ -344,15 +358,11 @@ static bool is_missing_before(struct gw_jitter *j, const struct slot *s)
     return false;
 }
 
-/* More audio waits than the longest delay allows: the oldest goes. */
+/* The longest delay allowed bounds what waits. */
 static struct slot *trim(struct gw_jitter *j, struct slot *s)
 {
     while (s && j->waiting > 1 && j->end_ticks - s->ticks > j->max_ticks + s->duration) {
-        give_up_before(j, s->seq);
-        j->last_seq = s->seq;
-        j->floor_ticks = j->play_ticks = s->ticks + s->duration;
-        release(j, s, SLOT_PLAYED);
-        j->stats.overflow++;
+        discard(j, s);
         s = first_waiting(j);
     }
     return s;

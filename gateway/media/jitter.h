@@ -82,7 +82,9 @@ void gw_jitter_free(struct gw_jitter *jitter);
 /** Start over with a new stream; counters stay. */
 void gw_jitter_reset(struct gw_jitter *jitter);
 
-/** A packet arrived. 0; -EEXIST duplicate; -ETIME late; -ENOSPC no room; -EAGAIN a jump not believed yet; -EINVAL. */
+/** A packet arrived. When the pool is full the oldest waiting packets make room.
+ *  0; -EEXIST duplicate; -ETIME late; -ENOSPC older than all that fill the pool; -EAGAIN a jump not believed yet;
+ *  -EINVAL. */
 int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packet, uint64_t now_us);
 /** A packet without audio of its own used this sequence number (repair, comfort noise, telephone event). */
 void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq);

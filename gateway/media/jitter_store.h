@@ -9,8 +9,8 @@
 #include "wzp/base/bytes.h"
 
 #define GW_STORE_CHUNK_BYTES 124
-/** Enough for 200 ms of Opus at 256 kb/s, or for 64 packets of usual size. */
-#define GW_STORE_CHUNKS 64
+/** 320 ms of G.711, 200 ms of Opus at 128 kb/s: more than the longest delay. */
+#define GW_STORE_CHUNKS 32
 #define GW_STORE_NONE UINT8_MAX
 
 struct gw_store {

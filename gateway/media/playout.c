@@ -9,8 +9,9 @@
 #include "gateway/media/codec_opus.h"
 #include "gateway/media/plc.h"
 
-/** Longest packet we play, whatever the codec. */
-#define FRAME_MAX_MS      120
+/** Longest packets we play. */
+#define OPUS_MAX_MS       120
+#define G711_MAX_MS       60
 #define WZP_CLOCK_HZ      1000
 #define OPUS_CLOCK_HZ     48000
 /** What the other implementation plays for a WZP comfort-noise packet: white noise of +-50. */
@@ -29,7 +30,6 @@ struct gw_playout {
     size_t frame_samples;      /**< of one pull */
     size_t fifo_size, fifo_count;
     int16_t *fifo;             /**< decoded, not pulled yet */
-    int16_t *fade;             /**< the frame that is dropped, for the cross-fade */
 
     bool has_input;
     bool has_noise;            /**< comfort noise was announced and no audio came since */
@@ -55,6 +55,11 @@ const char *gw_codec_name(enum gw_codec codec)
         return "opus";
     }
     return "?";
+}
+
+static unsigned frame_max_ms(const struct gw_playout *p)
+{
+    return p->config.codec == GW_CODEC_OPUS ? OPUS_MAX_MS : G711_MAX_MS;
 }
 
 static int make_decoder(struct gw_playout *p)
@@ -87,11 +92,10 @@ int gw_playout_new(struct gw_playout **ret, const struct gw_playout_config *conf
         goto out;
     err = -ENOMEM;
     p->frame_samples = config->rate_hz / 50;
-    /* One pull may leave all but one sample of it, then the longest frame comes on top. */
-    p->fifo_size = config->rate_hz / 1000 * FRAME_MAX_MS + p->frame_samples;
+    /* Less than one pull is left over, then the longest frame comes on top. */
+    p->fifo_size = config->rate_hz / 1000 * frame_max_ms(p) + p->frame_samples;
     p->fifo = calloc(p->fifo_size, sizeof *p->fifo);
-    p->fade = calloc(p->fifo_size, sizeof *p->fade);
-    if (!p->fifo || !p->fade)
+    if (!p->fifo)
         goto out;
     *ret = p, p = NULL, err = 0;
 out:
@@ -106,7 +110,6 @@ void gw_playout_free(struct gw_playout *playout)
     gw_jitter_free(playout->jitter);
     gw_opus_decoder_free(playout->opus);
     free(playout->fifo);
-    free(playout->fade);
     free(playout);
 }
 
@@ -138,7 +141,7 @@ static uint32_t duration_ticks(const struct gw_playout *p, struct wz_bytes paylo
         samples = (uint64_t)ticks;
         rate_hz = OPUS_CLOCK_HZ;
     }
-    if (samples * 1000 > FRAME_MAX_MS * rate_hz)
+    if (samples * 1000 > frame_max_ms(p) * rate_hz)
         return 0;
     return (uint32_t)(samples * p->config.clock_hz / rate_hz);
 }
@@ -203,16 +206,18 @@ static size_t samples_of_ticks(const struct gw_playout *p, uint32_t ticks)
     return (size_t)((uint64_t)ticks * p->config.rate_hz / p->config.clock_hz);
 }
 
-/* Concealment comes in whole steps of 2.5 ms from Opus, and must fit. */
-static size_t conceal_samples(const struct gw_playout *p, uint32_t ticks)
+static size_t room_at(const struct gw_playout *p, const int16_t *pcm)
 {
-    const size_t step = p->config.rate_hz / 400;
-    const size_t max = p->fifo_size - p->frame_samples;
-    size_t n = (samples_of_ticks(p, ticks) + step - 1) / step * step;
+    return (size_t)(p->fifo + p->fifo_size - pcm);
+}
 
-    if (n == 0)
-        n = step;
-    return n > max ? max : n;
+/* Concealment comes in whole steps of 2.5 ms from Opus, and must fit. */
+static size_t conceal_samples(const struct gw_playout *p, const int16_t *pcm, uint32_t ticks)
+{
+    const size_t step = p->config.rate_hz / 400, max = room_at(p, pcm) / step * step;
+    const size_t n = (samples_of_ticks(p, ticks) + step - 1) / step * step;
+
+    return n == 0 ? step : n > max ? max : n;
 }
 
 static void make_noise(struct gw_playout *p, int16_t *pcm, size_t samples)
@@ -225,7 +230,7 @@ static void make_noise(struct gw_playout *p, int16_t *pcm, size_t samples)
 
 static size_t conceal(struct gw_playout *p, int16_t *pcm, uint32_t ticks, struct wz_bytes fec)
 {
-    const size_t samples = conceal_samples(p, ticks);
+    const size_t samples = conceal_samples(p, pcm, ticks);
     int n = -1;
 
     if (!p->opus) {
@@ -245,7 +250,7 @@ static size_t conceal(struct gw_playout *p, int16_t *pcm, uint32_t ticks, struct
 static size_t decode(struct gw_playout *p, const struct gw_jitter_out *out, int16_t *pcm)
 {
     if (p->opus) {
-        const int n = gw_opus_decode(p->opus, out->payload, pcm, p->fifo_size - p->frame_samples);
+        const int n = gw_opus_decode(p->opus, out->payload, pcm, room_at(p, pcm));
         if (n > 0)
             return (size_t)n;
         p->bad_payload++;
@@ -264,7 +269,7 @@ static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_
         p->has_noise = false;
         return decode(p, out, pcm);
     case GW_JITTER_EMPTY: {
-        const size_t samples = conceal_samples(p, out->duration_ticks);
+        const size_t samples = conceal_samples(p, pcm, out->duration_ticks);
         memset(pcm, 0, samples * sizeof *pcm);
         if (p->has_noise)
             make_noise(p, pcm, samples);
@@ -274,7 +279,7 @@ static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_
     case GW_JITTER_UNDERRUN:
     case GW_JITTER_GROW:
         if (p->has_noise) {
-            const size_t samples = conceal_samples(p, out->duration_ticks);
+            const size_t samples = conceal_samples(p, pcm, out->duration_ticks);
             make_noise(p, pcm, samples);
             return samples;
         }
@@ -285,12 +290,14 @@ static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_
     return conceal(p, pcm, out->duration_ticks, out->fec);
 }
 
-static void cross_fade(const int16_t *from, size_t from_samples, int16_t *to, size_t to_samples)
+/* from fades out while to fades in; the result, of to's length, lies at from. */
+static void cross_fade(int16_t *from, size_t from_samples, const int16_t *to, size_t to_samples)
 {
     const int n = (int)(from_samples < to_samples ? from_samples : to_samples);
 
     for (int i = 0; i < n; i++)
-        to[i] = (int16_t)((from[i] * (n - i) + to[i] * i) / n);
+        from[i] = (int16_t)((from[i] * (n - i) + to[i] * i) / n);
+    memmove(from + n, to + n, (to_samples - (size_t)n) * sizeof *to);
 }
 
 /* Append one frame to the fifo. True when it is received audio. */
@@ -299,18 +306,23 @@ static bool produce(struct gw_playout *p, uint64_t now_us)
     const uint64_t play_us = now_us + p->fifo_count * UINT64_C(1000000) / p->config.rate_hz;
     int16_t *end = p->fifo + p->fifo_count;
     struct gw_jitter_out out;
+    size_t dropped = 0;
 
     gw_jitter_pop(p->jitter, play_us, &out);
-    if (!out.drop) {
-        p->fifo_count += play(p, &out, end);
-        return out.kind == GW_JITTER_FRAME;
+    if (out.drop) {
+        /* Frames up to half the room are cross-faded with their successor; longer ones just go. */
+        dropped = play(p, &out, end);
+        if (2 * dropped > room_at(p, end))
+            dropped = 0;
+        gw_jitter_pop(p->jitter, play_us, &out);
+        if (samples_of_ticks(p, out.duration_ticks) > dropped)
+            dropped = 0;
     }
-    const size_t dropped = play(p, &out, p->fade);
-    gw_jitter_pop(p->jitter, play_us, &out);
-    const size_t samples = play(p, &out, end);
-    cross_fade(p->fade, dropped, end, samples);
+    const size_t samples = play(p, &out, end + dropped);
+    if (dropped > 0)
+        cross_fade(end, dropped, end + dropped, samples);
     p->fifo_count += samples;
-    return true;
+    return out.kind == GW_JITTER_FRAME;
 }
 
 static void measure(struct gw_playout *p, const int16_t *pcm)

@@ -410,21 +410,25 @@ static void delay_is_bounded_when_far_too_much_arrives(void **state)
     gw_jitter_free(w.j);
 }
 
-static void a_full_pool_refuses_and_recovers(void **state)
+static void a_full_pool_gives_up_the_oldest(void **state)
 {
     struct world w = new_world(0, 0, 200);
     uint8_t big[GW_JITTER_PAYLOAD_MAX] = { 0 };
-    unsigned refused = 0;
+    struct gw_jitter_packet packet = { .duration_ticks = TICKS, .payload = wz_bytes(big, sizeof big) };
+    struct gw_jitter_out out;
 
     (void)state;
     for (unsigned n = 0; n < 20; n++) {
-        const struct gw_jitter_packet packet = {
-            .seq = (uint16_t)n, .timestamp = n * TICKS, .duration_ticks = TICKS, .payload = wz_bytes(big, sizeof big),
-        };
-        refused += gw_jitter_put(w.j, &packet, w.now_us) == -ENOSPC;
+        packet.seq = (uint16_t)(100 + n);
+        packet.timestamp = (100 + n) * TICKS;
+        assert_int_equal(gw_jitter_put(w.j, &packet, w.now_us), 0);
     }
-    assert_true(refused > 0 && refused < 20);
-    assert_int_equal(stats(&w).overflow, refused);
+    const unsigned kept = stats(&w).depth;
+    assert_true(kept >= 2 && kept < 20);
+    assert_int_equal(stats(&w).overflow, 20 - kept);
+    gw_jitter_pop(w.j, w.now_us + 400000, &out);
+    assert_int_equal(out.kind, GW_JITTER_FRAME);
+    assert_int_equal(out.seq, 120 - kept);
     gw_jitter_reset(w.j);
     run_even(&w, 0, 50);
     assert_true(w.frames > 45);
@@ -533,7 +537,7 @@ int main(void)
         cmocka_unit_test(a_stalled_network_costs_delay_first_and_gives_it_back),
         cmocka_unit_test(jitter_raises_the_target_so_that_few_are_late),
         cmocka_unit_test(delay_is_bounded_when_far_too_much_arrives),
-        cmocka_unit_test(a_full_pool_refuses_and_recovers),
+        cmocka_unit_test(a_full_pool_gives_up_the_oldest),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(clock_drift_is_followed),
         cmocka_unit_test(silence_lets_the_delay_shrink_at_once),
