@@ -13,6 +13,10 @@
  *          [answered] (ACK: ACKED) ---> [up] <------------- ANSWERED                [ended]
  *               \________ BYE, time-out, hangup: ENDED ________/
  *
+ * TRACE is delivered from inside the functions below too; no other event is.
+ * Calls to a registered phone go to where its REGISTER came from: over UDP to that address, over TCP on that connection
+ * (when it is gone the call fails with 503 and the binding is dropped), or along the Path when there is one.
+ *
  * CANCELLED, FAILED and ENDED are last: no event follows, and every function answers -ESHUTDOWN. The object itself
  * lives until sipua_call_release(), so that a pointer kept in a call leg never dangles. */
 #ifndef SIP_UA_H
@@ -48,7 +52,8 @@ struct sipua_config {
     struct wz_addr public_address; /**< what Contact says; family NONE: the address that faces the peer; port 0: listen's */
     const char *realm;
     const char *user_agent;
-    enum sipua_auth_policy default_policy; /**< what a user we do not know is challenged with */
+    /** What a user we do not know is challenged with. Give it to most users: another policy shows that a user exists. */
+    enum sipua_auth_policy default_policy;
     bool trace_raw;                        /**< give each trace the whole message too, at some cost */
     struct sipua_limits limits;
     uint32_t min_expires_s, max_expires_s; /**< of registrations */
@@ -134,7 +139,10 @@ struct sipua_stats {
 int sipua_new(struct sipua **ret, struct _GMainContext *context, const struct sipua_config *config,
               const struct sipua_handlers *handlers, void *arg);
 
-/** Refuse new calls, end those that exist (BYE, CANCEL, 503), then call done once; it may call sipua_free(). */
+/**
+ * Refuse new calls, end those that exist (BYE, CANCEL, 503), then call done once; it may call sipua_free().
+ * Without calls this takes a moment; phones that do not answer the BYE hold it up, for 30 s at most.
+ */
 void sipua_shutdown(struct sipua *ua, void (*done)(void *arg), void *arg);
 /** NULL-safe. Only after shutdown's done, and after each call was released. */
 void sipua_free(struct sipua *ua);
