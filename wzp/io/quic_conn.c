@@ -6,6 +6,10 @@
 #include <stdlib.h>
 
 #define DEFAULT_INITIAL_RTT_MS 300u
+/** Media needs few acknowledgements, and each is a packet of its own at 50 packets a second. Fewer than the ten
+ *  packets of an initial congestion window, so that a bulk sender never waits for the delay. */
+#define ACK_EVERY_PACKETS 8u
+#define MAX_ACK_DELAY_MS  50u
 
 /* ---- ids ---- */
 
@@ -162,6 +166,7 @@ static void set_settings(ngtcp2_settings *settings, struct wzp_quic *quic, unsig
     settings->initial_ts = quic_now_ns(quic);
     settings->initial_rtt = (initial_rtt_ms ? initial_rtt_ms : DEFAULT_INITIAL_RTT_MS) * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = QUIC_PACKET_MAX;
+    settings->ack_thresh = ACK_EVERY_PACKETS;
     settings->handshake_timeout = quic->handshake_ms * NGTCP2_MILLISECONDS;
     settings->rand_ctx.native_handle = &quic->rng;
 }
@@ -178,6 +183,7 @@ static void set_params(ngtcp2_transport_params *params, const struct wzp_quic *q
     params->max_idle_timeout = quic->idle_ms * NGTCP2_MILLISECONDS;
     params->max_datagram_frame_size = QUIC_MAX_DATAGRAM;
     params->active_connection_id_limit = QUIC_ACTIVE_CIDS;
+    params->max_ack_delay = MAX_ACK_DELAY_MS * NGTCP2_MILLISECONDS;
 }
 
 static ngtcp2_path path_of(struct wzp_quic_conn *conn)
