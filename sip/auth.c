@@ -13,8 +13,8 @@
 #define NONCE_KEY_BYTES 32
 #define NONCE_MAC_BYTES 16
 /* time, random id, MAC */
-#define NONCE_BYTES     (8 + 8 + NONCE_MAC_BYTES)
-#define NONCE_TEXT_MAX  (2 * NONCE_BYTES + 1)
+#define NONCE_BYTES      (8 + 8 + NONCE_MAC_BYTES)
+#define NONCE_TEXT_MAX   (2 * NONCE_BYTES + 1)
 #define DIGEST_PARTS_MAX 6
 
 struct nonce {
@@ -181,8 +181,8 @@ void sipua_auth_challenge(struct sipua_auth *auth, enum sipua_auth_algorithm alg
     char text[NONCE_TEXT_MAX];
     wz_rng_fill(auth->rng, &nonce.id, sizeof nonce.id);
     nonce_print(auth, &nonce, text);
-    snprintf(buf, SIPUA_AUTH_CHALLENGE_MAX, "Digest realm=\"%s\", nonce=\"%s\", algorithm=%s, qop=\"auth\"%s", auth->realm,
-             text, algorithm == SIPUA_AUTH_SHA256 ? "SHA-256" : "MD5", stale ? ", stale=true" : "");
+    snprintf(buf, SIPUA_AUTH_CHALLENGE_MAX, "Digest realm=\"%s\", nonce=\"%s\", algorithm=%s, qop=\"auth\"%s",
+             auth->realm, text, algorithm == SIPUA_AUTH_SHA256 ? "SHA-256" : "MD5", stale ? ", stale=true" : "");
 }
 
 /* Remember that nc was used with this nonce; false when it may have been used before. */

@@ -75,7 +75,8 @@ static void user_drop_if_empty(struct sipua_reg *reg, struct user *user)
 /* One allocation holds the binding and copies of its strings. Not linked yet. */
 static struct entry *entry_new(const struct sipua_binding *from)
 {
-    const char *const source[] = { from->user, from->contact, from->user_agent, from->instance_id, from->path, from->call_id };
+    const char *const source[] = { from->user,        from->contact, from->user_agent,
+                                   from->instance_id, from->path,    from->call_id };
     size_t size = 0;
     for (size_t i = 0; i < sizeof source / sizeof source[0]; i++)
         size += strlen(source[i]) + 1;
@@ -84,7 +85,9 @@ static struct entry *entry_new(const struct sipua_binding *from)
         return NULL;
     entry->binding = *from;
     struct sipua_binding *to = &entry->binding;
-    const char **const target[] = { &to->user, &to->contact, &to->user_agent, &to->instance_id, &to->path, &to->call_id };
+    const char **const target[] = {
+        &to->user, &to->contact, &to->user_agent, &to->instance_id, &to->path, &to->call_id
+    };
     char *pos = entry->text;
     for (size_t i = 0; i < sizeof source / sizeof source[0]; i++) {
         const size_t len = strlen(source[i]) + 1;
@@ -142,7 +145,7 @@ void sipua_reg_free(struct sipua_reg *reg)
     struct wz_list *node, *next;
     if (!reg)
         return;
-    wz_list_foreach(node, next, &reg->all) {
+    wz_list_foreach (node, next, &reg->all) {
         struct entry *entry = entry_of_all(node);
         struct user *user = user_find(reg, entry->binding.user);
         entry_remove(reg, user, entry, SIPUA_UNBIND_REMOVED, false);
@@ -156,7 +159,7 @@ void sipua_reg_free(struct sipua_reg *reg)
 static struct entry *entry_match(struct user *user, const struct sipua_reg_contact *contact)
 {
     struct wz_list *node, *next;
-    wz_list_foreach(node, next, &user->entries) {
+    wz_list_foreach (node, next, &user->entries) {
         struct entry *entry = entry_of_user(node);
         const struct sipua_binding *have = &entry->binding;
         if (strcmp(have->contact, contact->uri) == 0)
@@ -191,7 +194,7 @@ static int check_star(struct user *user, const struct sipua_reg_request *request
     if (request->contact_count > 0 || request->expires_s != 0)
         return -EBADMSG;
     if (user)
-        wz_list_foreach(node, next, &user->entries)
+        wz_list_foreach (node, next, &user->entries)
             if (is_out_of_order(entry_of_user(node), request))
                 return -EPROTO;
     return 0;
@@ -272,7 +275,7 @@ static void apply_contact(struct sipua_reg *reg, struct user *user, const struct
 static void remove_all(struct sipua_reg *reg, struct user *user)
 {
     struct wz_list *node, *next;
-    wz_list_foreach(node, next, &user->entries)
+    wz_list_foreach (node, next, &user->entries)
         entry_remove(reg, user, entry_of_user(node), SIPUA_UNBIND_REMOVED, true);
 }
 
@@ -314,7 +317,7 @@ size_t sipua_reg_contacts(const struct sipua_reg *reg, const char *user_name, ui
     size_t count = 0;
     if (!user)
         return 0;
-    wz_list_foreach(node, next, &user->entries) {
+    wz_list_foreach (node, next, &user->entries) {
         const struct entry *entry = entry_of_user(node);
         if (entry->binding.expires_at_us > now_us && count < SIPUA_REG_MAX_CONTACTS)
             ret[count++] = &entry->binding;
@@ -347,7 +350,7 @@ size_t sipua_reg_drop_connection(struct sipua_reg *reg, const struct wz_addr *so
 {
     struct wz_list *node, *next;
     size_t dropped = 0;
-    wz_list_foreach(node, next, &reg->all) {
+    wz_list_foreach (node, next, &reg->all) {
         struct entry *entry = entry_of_all(node);
         if (entry->binding.transport != SIPUA_TCP || !wz_addr_equal(&entry->binding.source, source))
             continue;
@@ -365,7 +368,7 @@ void sipua_reg_expire(struct sipua_reg *reg, uint64_t now_us)
     if (now_us < reg->deadline_us)
         return;
     uint64_t earliest_us = UINT64_MAX;
-    wz_list_foreach(node, next, &reg->all) {
+    wz_list_foreach (node, next, &reg->all) {
         struct entry *entry = entry_of_all(node);
         if (entry->binding.expires_at_us > now_us) {
             if (entry->binding.expires_at_us < earliest_us)
@@ -389,9 +392,10 @@ size_t sipua_reg_count(const struct sipua_reg *reg)
     return reg->count;
 }
 
-void sipua_reg_each(const struct sipua_reg *reg, void (*visit)(void *arg, const struct sipua_binding *binding), void *arg)
+void sipua_reg_each(const struct sipua_reg *reg, void (*visit)(void *arg, const struct sipua_binding *binding),
+                    void *arg)
 {
     struct wz_list *node, *next;
-    wz_list_foreach(node, next, &reg->all)
+    wz_list_foreach (node, next, &reg->all)
         visit(arg, &entry_of_all(node)->binding);
 }

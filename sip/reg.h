@@ -21,21 +21,21 @@ enum sipua_transport {
 /** One contact of one user. Strings are borrowed from the table (or, on restore, from the caller); none is NULL. */
 struct sipua_binding {
     const char *user;
-    const char *contact;         /**< URI without angle brackets, as the phone wrote it */
-    struct wz_addr source;       /**< where the REGISTER came from: calls go there, not to the contact's host */
+    const char *contact;   /**< URI without angle brackets, as the phone wrote it */
+    struct wz_addr source; /**< where the REGISTER came from: calls go there, not to the contact's host */
     enum sipua_transport transport;
-    const char *user_agent;      /**< "" when not given, as with the next two */
-    const char *instance_id;     /**< +sip.instance, "<urn:uuid:...>" */
-    const char *path;            /**< Path header value */
-    uint32_t reg_id;             /**< 0: none */
+    const char *user_agent;  /**< "" when not given, as with the next two */
+    const char *instance_id; /**< +sip.instance, "<urn:uuid:...>" */
+    const char *path;        /**< Path header value */
+    uint32_t reg_id;         /**< 0: none */
     const char *call_id;
     uint32_t cseq;
-    uint64_t updated_at_us;      /**< wall clock */
-    uint64_t expires_at_us;      /**< wall clock */
+    uint64_t updated_at_us; /**< wall clock */
+    uint64_t expires_at_us; /**< wall clock */
 };
 
 enum sipua_unbind_reason {
-    SIPUA_UNBIND_REMOVED,  /**< by the phone: expires 0 or "*" */
+    SIPUA_UNBIND_REMOVED, /**< by the phone: expires 0 or "*" */
     SIPUA_UNBIND_EXPIRED,
     SIPUA_UNBIND_REPLACED, /**< same instance and reg-id with another URI */
     SIPUA_UNBIND_EVICTED,  /**< the user had the most contacts allowed: the one refreshed longest ago went */

@@ -12,12 +12,12 @@
 #include "wzp/base/bytes.h"
 
 /* Our own session name and time replace the peer's, hence a little more than the input. */
-#define FILTERED_MAX (SIPUA_SDP_MAX_BYTES + 64)
+#define FILTERED_MAX   (SIPUA_SDP_MAX_BYTES + 64)
 #define LINE_MAX_BYTES 1024
 
 static const char *const wanted_attribute[] = {
-    "rtpmap:", "fmtp:", "ptime:", "maxptime:", "rtcp:", "rtcp-mux", "candidate:", "sendrecv", "sendonly", "recvonly",
-    "inactive",
+    "rtpmap:",    "fmtp:",    "ptime:",   "maxptime:", "rtcp:",    "rtcp-mux",
+    "candidate:", "sendrecv", "sendonly", "recvonly",  "inactive",
 };
 
 static bool line_is_clean(struct wz_bytes line)

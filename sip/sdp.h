@@ -14,8 +14,8 @@
 #define SIPUA_SDP_MAX_MLINES    8
 #define SIPUA_SDP_MAX_CODECS    24
 #define SIPUA_SDP_MAX_CANDIDATE 32
-#define SIPUA_SDP_CANDIDATE_MAX 192 /**< longest a=candidate value kept, NUL included; longer ones are skipped */
-#define SIPUA_SDP_FMTP_MAX      128 /**< longest fmtp value kept, NUL included; longer ones are dropped whole */
+#define SIPUA_SDP_CANDIDATE_MAX 192  /**< longest a=candidate value kept, NUL included; longer ones are skipped */
+#define SIPUA_SDP_FMTP_MAX      128  /**< longest fmtp value kept, NUL included; longer ones are dropped whole */
 #define SIPUA_SDP_TEXT_MAX      4096 /**< always enough for sipua_sdp_format() of our own offers and answers */
 #define SIPUA_SDP_WHY_MAX       256
 
@@ -72,8 +72,8 @@ struct sipua_sdp {
     enum sipua_sdp_proto proto;
     struct sipua_sdp_codec codec[SIPUA_SDP_MAX_CODECS]; /**< in the writer's order */
     size_t codec_count;
-    uint16_t ptime_ms;    /**< 0: not given */
-    uint16_t maxptime_ms; /**< 0: not given */
+    uint16_t ptime_ms;              /**< 0: not given */
+    uint16_t maxptime_ms;           /**< 0: not given */
     enum sipua_direction direction; /**< of the writer; 0.0.0.0 has already taken RECV away */
 
     char candidate[SIPUA_SDP_MAX_CANDIDATE][SIPUA_SDP_CANDIDATE_MAX]; /**< a=candidate values, order kept */
@@ -88,9 +88,9 @@ struct sipua_sdp_caps {
     bool telephone_event; /**< take RFC 4733 when offered, and offer it */
     struct wz_addr audio; /**< where we receive RTP; its IP is also the origin's */
     uint64_t session_id;
-    uint64_t session_version; /**< +1 for each changed SDP of one dialog */
-    uint16_t ptime_ms;        /**< 20 */
-    bool rtcp_mux;            /**< accept rtcp-mux when offered; offered when true */
+    uint64_t session_version;       /**< +1 for each changed SDP of one dialog */
+    uint16_t ptime_ms;              /**< 20 */
+    bool rtcp_mux;                  /**< accept rtcp-mux when offered; offered when true */
     enum sipua_direction direction; /**< what we want; the answer is the part of it that the offer permits */
 };
 

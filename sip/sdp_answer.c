@@ -7,14 +7,14 @@
 #include <strings.h>
 
 /* Payload types of our own offers. */
-#define OFFER_PT_PCMU       0
-#define OFFER_PT_PCMA       8
-#define OFFER_PT_OPUS       96
-#define OFFER_PT_EVENT_8K   101
-#define OFFER_PT_EVENT_48K  102
-#define EVENTS_ALL          "0-16"
-#define OPUS_FMTP           "useinbandfec=1"
-#define PTIME_STEP_MS       10
+#define OFFER_PT_PCMU      0
+#define OFFER_PT_PCMA      8
+#define OFFER_PT_OPUS      96
+#define OFFER_PT_EVENT_8K  101
+#define OFFER_PT_EVENT_48K 102
+#define EVENTS_ALL         "0-16"
+#define OPUS_FMTP          "useinbandfec=1"
+#define PTIME_STEP_MS      10
 
 const char *sipua_codec_name(enum sipua_codec codec)
 {
@@ -94,8 +94,8 @@ static void explain_no_codec(const struct sipua_sdp *remote, const struct sipua_
 }
 
 static void fill_choice(const struct sipua_sdp *remote, const struct sipua_sdp_codec *codec,
-                        const struct sipua_sdp_codec *event, enum sipua_direction local, uint16_t ptime_ms, bool rtcp_mux,
-                        struct sipua_sdp_choice *ret)
+                        const struct sipua_sdp_codec *event, enum sipua_direction local, uint16_t ptime_ms,
+                        bool rtcp_mux, struct sipua_sdp_choice *ret)
 {
     *ret = (struct sipua_sdp_choice){
         .codec = codec->codec,
@@ -242,7 +242,7 @@ int sipua_sdp_apply_answer(const struct sipua_sdp *offer, const struct sipua_sdp
         return -ENOENT;
     }
     const enum sipua_direction local = sipua_direction_reverse(answer->direction) & offer->direction;
-    fill_choice(answer, codec, find_event(&common, codec->clock_hz), local, ptime_ms, offer->rtcp_mux && answer->rtcp_mux,
-                ret_choice);
+    fill_choice(answer, codec, find_event(&common, codec->clock_hz), local, ptime_ms,
+                offer->rtcp_mux && answer->rtcp_mux, ret_choice);
     return 0;
 }

@@ -18,16 +18,16 @@
 #include "wzp/rt/log.h"
 #include "wzp/rt/udp.h"
 
-#define ALLOW             "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER"
+#define ALLOW "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REGISTER"
 /* What sofia must not answer by itself. */
 #define APPLICATION_METHODS "INVITE, REGISTER, UPDATE, INFO"
-#define MIN_SE_S          90
-#define TICK_MS           1000
-#define REPLAY_SLOTS      8192
-#define DEFAULT_EXPIRES_S 3600
-#define PORT_TRIES        32
-#define SOFIA_LOG_LINE    512
-#define SOFIA_DEBUG_LEVEL 3
+#define MIN_SE_S            90
+#define TICK_MS             1000
+#define REPLAY_SLOTS        8192
+#define DEFAULT_EXPIRES_S   3600
+#define PORT_TRIES          32
+#define SOFIA_LOG_LINE      512
+#define SOFIA_DEBUG_LEVEL   3
 
 struct deferred_source {
     GSource source;
@@ -101,8 +101,8 @@ static void on_outside_request(struct sipua *ua, nua_event_t event, int status, 
     nua_handle_destroy(nh);
 }
 
-static void on_nua_event(nua_event_t event, int status, char const *phrase, nua_t *nua, struct sipua *ua, nua_handle_t *nh,
-                         nua_hmagic_t *magic, sip_t const *sip, tagi_t tags[])
+static void on_nua_event(nua_event_t event, int status, char const *phrase, nua_t *nua, struct sipua *ua,
+                         nua_handle_t *nh, nua_hmagic_t *magic, sip_t const *sip, tagi_t tags[])
 {
     struct sipua_call *call = call_find(ua, magic);
     (void)nua;
@@ -193,21 +193,21 @@ static nua_t *create_nua(struct sipua *ua)
     char address[WZ_ADDR_TEXT_MAX], url[UA_URI_MAX];
     const char *transport = !config->tcp ? ";transport=udp" : !config->udp ? ";transport=tcp" : "";
     snprintf(url, sizeof url, "sip:%s%s", wz_addr_format(&ua->local, address), transport);
-    return nua_create(ua->root, on_nua_event, ua, NUTAG_URL(url),
-                      /* media and answers are ours */
-                      NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOANSWER(0), NUTAG_AUTOALERT(0), NUTAG_AUTOACK(0), NUTAG_AUTO302(0),
-                      /* The default list is cleared first: NUTAG_ALLOW and its like join lists in place and corrupt
+    return nua_create(
+        ua->root, on_nua_event, ua, NUTAG_URL(url),
+        /* media and answers are ours */
+        NUTAG_MEDIA_ENABLE(0), NUTAG_AUTOANSWER(0), NUTAG_AUTOALERT(0), NUTAG_AUTOACK(0), NUTAG_AUTO302(0),
+        /* The default list is cleared first: NUTAG_ALLOW and its like join lists in place and corrupt
                        * memory, so methods are named by SIPTAG_ALLOW_STR and by one list here. */
-                      NUTAG_APPL_METHOD(NULL), NUTAG_APPL_METHOD(APPLICATION_METHODS), SIPTAG_ALLOW_STR(ALLOW),
-                      SIPTAG_SUPPORTED_STR("timer, 100rel"), SIPTAG_USER_AGENT_STR(config->user_agent),
-                      /* the phone refreshes the session if it can */
-                      NUTAG_SESSION_TIMER(config->session_expires_s), NUTAG_MIN_SE(MIN_SE_S),
-                      NUTAG_SESSION_REFRESHER(nua_remote_refresher), NUTAG_EARLY_MEDIA(0),
-                      /* a large INVITE must not change to TCP by itself: the phone may not listen there */
-                      NTATAG_UDP_MTU(SIPUA_MESSAGE_MAX_BYTES - 1), NTATAG_MAXSIZE(SIPUA_MESSAGE_MAX_BYTES),
-                      NTATAG_SERVER_RPORT(1),
-                      /* a registered connection lives at least as long as its binding; its keepalives get a pong */
-                      TPTAG_IDLE((config->max_expires_s + 60) * 1000), TPTAG_PONG2PING(1), TPTAG_STUN_SERVER(0), TAG_END());
+        NUTAG_APPL_METHOD(NULL), NUTAG_APPL_METHOD(APPLICATION_METHODS), SIPTAG_ALLOW_STR(ALLOW),
+        SIPTAG_SUPPORTED_STR("timer, 100rel"), SIPTAG_USER_AGENT_STR(config->user_agent),
+        /* the phone refreshes the session if it can */
+        NUTAG_SESSION_TIMER(config->session_expires_s), NUTAG_MIN_SE(MIN_SE_S),
+        NUTAG_SESSION_REFRESHER(nua_remote_refresher), NUTAG_EARLY_MEDIA(0),
+        /* a large INVITE must not change to TCP by itself: the phone may not listen there */
+        NTATAG_UDP_MTU(SIPUA_MESSAGE_MAX_BYTES - 1), NTATAG_MAXSIZE(SIPUA_MESSAGE_MAX_BYTES), NTATAG_SERVER_RPORT(1),
+        /* a registered connection lives at least as long as its binding; its keepalives get a pong */
+        TPTAG_IDLE((config->max_expires_s + 60) * 1000), TPTAG_PONG2PING(1), TPTAG_STUN_SERVER(0), TAG_END());
 }
 
 static int listen_somewhere(struct sipua *ua)
@@ -239,17 +239,16 @@ static int create_tables(struct sipua *ua)
     const int err = sipua_auth_new(&ua->auth, config->realm, config->rng, REPLAY_SLOTS);
     if (err < 0)
         return err;
-    return sipua_reg_new(&ua->reg,
-                         &(struct sipua_reg_config){
-                             .rng = config->rng,
-                             .min_expires_s = config->min_expires_s,
-                             .max_expires_s = config->max_expires_s,
-                             .default_expires_s = DEFAULT_EXPIRES_S,
-                             .max_bindings = config->limits.max_registrations,
-                             .bound = on_bound,
-                             .unbound = on_unbound,
-                             .arg = ua,
-                         });
+    return sipua_reg_new(&ua->reg, &(struct sipua_reg_config){
+                                       .rng = config->rng,
+                                       .min_expires_s = config->min_expires_s,
+                                       .max_expires_s = config->max_expires_s,
+                                       .default_expires_s = DEFAULT_EXPIRES_S,
+                                       .max_bindings = config->limits.max_registrations,
+                                       .bound = on_bound,
+                                       .unbound = on_unbound,
+                                       .arg = ua,
+                                   });
 }
 
 static int attach(struct sipua *ua, GMainContext *context)
@@ -304,8 +303,8 @@ void sipua_shutdown(struct sipua *ua, void (*done)(void *arg), void *arg)
     for (uint32_t i = 0; i < ua->slot_count; i++) {
         struct sipua_call *call = ua->slot[i].call;
         if (call && call->state == CALL_TRYING)
-            (void)sipua_call_reject(call, &(struct sipua_refusal){
-                                              .status = 503, .retry_after_s = ua->config.limits.retry_after_s });
+            (void)sipua_call_reject(
+                call, &(struct sipua_refusal){ .status = 503, .retry_after_s = ua->config.limits.retry_after_s });
         else if (call)
             (void)sipua_call_hangup(call, 0, NULL);
     }

@@ -35,10 +35,10 @@ struct _GMainContext;
 struct sipua;
 struct sipua_call;
 
-#define SIPUA_USER_MAX         128 /**< longest user part, NUL included; longer ones are refused */
-#define SIPUA_DISPLAY_MAX      128 /**< display names are cut here, control characters dropped */
+#define SIPUA_USER_MAX          128   /**< longest user part, NUL included; longer ones are refused */
+#define SIPUA_DISPLAY_MAX       128   /**< display names are cut here, control characters dropped */
 #define SIPUA_MESSAGE_MAX_BYTES 65536 /**< a SIP message; SDP has its own limit */
-#define SIPUA_TEXT_MAX         256   /**< phrases and Reason texts, cut here */
+#define SIPUA_TEXT_MAX          256   /**< phrases and Reason texts, cut here */
 
 struct sipua_limits {
     uint32_t max_calls;         /**< at once, both directions; beyond: 503 with Retry-After */
@@ -47,14 +47,15 @@ struct sipua_limits {
 };
 
 struct sipua_config {
-    struct wz_addr listen;         /**< port 0: any free one, the same for UDP and TCP */
-    bool udp, tcp;                 /**< at least one */
-    struct wz_addr public_address; /**< what Contact says; family NONE: the address that faces the peer; port 0: listen's */
+    struct wz_addr listen; /**< port 0: any free one, the same for UDP and TCP */
+    bool udp, tcp;         /**< at least one */
+    struct wz_addr
+        public_address; /**< what Contact says; family NONE: the address that faces the peer; port 0: listen's */
     const char *realm;
     const char *user_agent;
     /** What a user we do not know is challenged with. Give it to most users: another policy shows that a user exists. */
     enum sipua_auth_policy default_policy;
-    bool trace_raw;                        /**< give each trace the whole message too, at some cost */
+    bool trace_raw; /**< give each trace the whole message too, at some cost */
     struct sipua_limits limits;
     uint32_t min_expires_s, max_expires_s; /**< of registrations */
     uint32_t session_expires_s;            /**< RFC 4028; 0: timers off. min_se is 90 s */
@@ -74,17 +75,17 @@ struct sipua_incoming {
 };
 
 enum sipua_event_kind {
-    SIPUA_EV_PROGRESS,  /**< outgoing: 101..199; status, phrase, sdp or NULL */
-    SIPUA_EV_ANSWERED,  /**< outgoing: 2xx; sdp, NULL when a PROGRESS carried it. The ACK has been sent */
-    SIPUA_EV_ACKED,     /**< incoming: our 2xx arrived; sdp = the answer to our late offer, else NULL */
-    SIPUA_EV_OFFER,     /**< re-INVITE or UPDATE; sdp, or NULL when we are to offer. Answer with sipua_call_answer_offer() */
+    SIPUA_EV_PROGRESS, /**< outgoing: 101..199; status, phrase, sdp or NULL */
+    SIPUA_EV_ANSWERED, /**< outgoing: 2xx; sdp, NULL when a PROGRESS carried it. The ACK has been sent */
+    SIPUA_EV_ACKED,    /**< incoming: our 2xx arrived; sdp = the answer to our late offer, else NULL */
+    SIPUA_EV_OFFER, /**< re-INVITE or UPDATE; sdp, or NULL when we are to offer. Answer with sipua_call_answer_offer() */
     SIPUA_EV_OFFER_ACKED, /**< ACK of a re-INVITE whose offer was ours; sdp = the answer */
-    SIPUA_EV_INFO_DTMF, /**< digit, duration_ms */
-    SIPUA_EV_CANCELLED, /**< incoming, before an answer: the caller gave up (CANCEL, or its transaction died). Last */
-    SIPUA_EV_FAILED,    /**< outgoing: status (408 when nobody answered, 503 when unreachable, 487 after our hangup),
+    SIPUA_EV_INFO_DTMF,   /**< digit, duration_ms */
+    SIPUA_EV_CANCELLED,   /**< incoming, before an answer: the caller gave up (CANCEL, or its transaction died). Last */
+    SIPUA_EV_FAILED,      /**< outgoing: status (408 when nobody answered, 503 when unreachable, 487 after our hangup),
                              phrase, q850. Last */
-    SIPUA_EV_ENDED,     /**< after an answer: by_peer, q850, text; or after sipua_call_reject(): status. Last */
-    SIPUA_EV_TRACE,     /**< one message of this call; trace. Never last */
+    SIPUA_EV_ENDED,       /**< after an answer: by_peer, q850, text; or after sipua_call_reject(): status. Last */
+    SIPUA_EV_TRACE,       /**< one message of this call; trace. Never last */
 };
 
 /** One SIP message for the call's ladder. */
@@ -103,8 +104,8 @@ struct sipua_event {
     int status;         /**< SIP status, 0 where none applies */
     const char *phrase; /**< never NULL */
     const char *sdp;
-    uint32_t q850;      /**< cause of a Reason header, 0: none */
-    const char *text;   /**< text of a Reason header, never NULL */
+    uint32_t q850;    /**< cause of a Reason header, 0: none */
+    const char *text; /**< text of a Reason header, never NULL */
     bool by_peer;
     char digit; /**< 0-9 * # A-D */
     uint16_t duration_ms;
@@ -177,9 +178,9 @@ int sipua_call_answer(struct sipua_call *call, const char *sdp);
 
 /** A final refusal. Members that are not wanted are NULL or 0. */
 struct sipua_refusal {
-    int status;           /**< 300..699 */
-    const char *phrase;   /**< NULL: the standard one */
-    int warning_code;     /**< 304, 305...; with warning: its text */
+    int status;         /**< 300..699 */
+    const char *phrase; /**< NULL: the standard one */
+    int warning_code;   /**< 304, 305...; with warning: its text */
     const char *warning;
     uint32_t q850;
     uint32_t retry_after_s;

@@ -23,7 +23,8 @@ static void challenge(struct sipua *ua, nua_handle_t *nh, const sip_t *sip, enum
     char value[2][SIPUA_AUTH_CHALLENGE_MAX];
     const uint64_t now_us = wz_clock_us();
     const bool two = policy == SIPUA_POLICY_BOTH;
-    sipua_auth_challenge(ua->auth, policy == SIPUA_POLICY_MD5 ? SIPUA_AUTH_MD5 : SIPUA_AUTH_SHA256, stale, now_us, value[0]);
+    sipua_auth_challenge(ua->auth, policy == SIPUA_POLICY_MD5 ? SIPUA_AUTH_MD5 : SIPUA_AUTH_SHA256, stale, now_us,
+                         value[0]);
     if (two)
         sipua_auth_challenge(ua->auth, SIPUA_AUTH_MD5, stale, now_us, value[1]);
     if (is_proxy_style(sip)) {
@@ -97,10 +98,10 @@ int ua_authenticate(struct sipua *ua, nua_handle_t *nh, const sip_t *sip, const 
     const bool known = strlen(name) < SIPUA_USER_MAX && ua->handlers.credentials(ua->arg, name, &credentials) == 0;
     if (!known)
         credentials = (struct sipua_credentials){ .policy = ua->config.default_policy };
-    const enum sipua_auth_verdict verdict =
-        err < 0 ? SIPUA_AUTH_DENIED
-                : sipua_auth_check(ua->auth, &header, sip->sip_request->rq_method_name, known ? &credentials : NULL,
-                                   wz_clock_us());
+    const enum sipua_auth_verdict verdict = err < 0
+                                                ? SIPUA_AUTH_DENIED
+                                                : sipua_auth_check(ua->auth, &header, sip->sip_request->rq_method_name,
+                                                                   known ? &credentials : NULL, wz_clock_us());
     const enum sipua_auth_policy policy = credentials.policy;
     OPENSSL_cleanse(&credentials, sizeof credentials);
     if (verdict != SIPUA_AUTH_OK) {

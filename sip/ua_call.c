@@ -14,7 +14,7 @@
 #define SLOT_GROW 64
 /* Longer than sofia's own 32 s for a transaction. */
 #define CLOSING_MAX_US (40 * UINT64_C(1000000))
-#define AGENT_NAME "wzp-gateway"
+#define AGENT_NAME     "wzp-gateway"
 
 static int slots_grow(struct sipua *ua)
 {
@@ -207,7 +207,8 @@ int sipua_call_progress(struct sipua_call *call, int status, const char *sdp)
     const char *phrase = sip_status_phrase(status);
     call->state = CALL_EARLY;
     nua_respond(call->nh, status, phrase, SIPTAG_CONTACT_STR(call->contact),
-                TAG_IF(sdp, SIPTAG_CONTENT_TYPE_STR("application/sdp")), TAG_IF(sdp, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
+                TAG_IF(sdp, SIPTAG_CONTENT_TYPE_STR("application/sdp")), TAG_IF(sdp, SIPTAG_PAYLOAD_STR(sdp)),
+                TAG_END());
     trace_response(call, status, phrase, "INVITE", sdp);
     return 0;
 }
@@ -245,7 +246,8 @@ int sipua_call_reject(struct sipua_call *call, const struct sipua_refusal *refus
         snprintf(seconds, sizeof seconds, "%u", refusal->retry_after_s);
     ua_print_reason(refusal->q850, NULL, reason, sizeof reason);
     nua_respond(call->nh, refusal->status, phrase, TAG_IF(*warning, SIPTAG_WARNING_STR(warning)),
-                TAG_IF(*seconds, SIPTAG_RETRY_AFTER_STR(seconds)), TAG_IF(*reason, SIPTAG_REASON_STR(reason)), TAG_END());
+                TAG_IF(*seconds, SIPTAG_RETRY_AFTER_STR(seconds)), TAG_IF(*reason, SIPTAG_REASON_STR(reason)),
+                TAG_END());
     trace_response(call, refusal->status, phrase, "INVITE", NULL);
     struct call_end end = { .kind = SIPUA_EV_ENDED, .status = refusal->status, .q850 = refusal->q850 };
     snprintf(end.phrase, sizeof end.phrase, "%s", phrase);

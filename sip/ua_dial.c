@@ -77,8 +77,9 @@ static int send_invite(struct sipua_call *call, const struct sipua_dial *dial)
     if (!call->nh)
         return -ENOMEM;
     nua_invite(call->nh, TAG_IF(text.pinned, NUTAG_PROXY(text.hop)), TAG_IF(path, NUTAG_INITIAL_ROUTE_STR(path)),
-               SIPTAG_CONTACT_STR(call->contact), SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(dial->sdp),
-               TAG_IF(dial->extra_headers, SIPTAG_HEADER_STR(dial->extra_headers)), TAG_END());
+               SIPTAG_CONTACT_STR(call->contact), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+               SIPTAG_PAYLOAD_STR(dial->sdp), TAG_IF(dial->extra_headers, SIPTAG_HEADER_STR(dial->extra_headers)),
+               TAG_END());
     return 0;
 }
 

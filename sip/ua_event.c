@@ -21,8 +21,8 @@ static const char *sdp_of(const sip_t *sip, char buf[static SIPUA_SDP_MAX_BYTES 
     return sip && ua_body_sdp(sip, buf) == 1 ? buf : NULL;
 }
 
-static void finish(struct sipua_call *call, enum sipua_event_kind kind, int status, const char *phrase, const sip_t *sip,
-                   bool by_peer)
+static void finish(struct sipua_call *call, enum sipua_event_kind kind, int status, const char *phrase,
+                   const sip_t *sip, bool by_peer)
 {
     struct call_end end = { .kind = kind, .status = status, .by_peer = by_peer };
     end.q850 = ua_reason(sip, end.text, sizeof end.text);
@@ -47,8 +47,8 @@ static void on_offer(struct sipua_call *call, const sip_t *sip)
         return;
     }
     if (body < 0) {
-        refuse_offer(call, body == -EPROTONOSUPPORT ? 415 : 488, body == -EPROTONOSUPPORT ? sip_415_Unsupported_media
-                                                                                        : sip_488_Not_acceptable);
+        refuse_offer(call, body == -EPROTONOSUPPORT ? 415 : 488,
+                     body == -EPROTONOSUPPORT ? sip_415_Unsupported_media : sip_488_Not_acceptable);
         return;
     }
     call->invite_cseq = sip->sip_cseq->cs_seq;
@@ -59,7 +59,8 @@ static void on_offer(struct sipua_call *call, const sip_t *sip)
         return;
     }
     /* sip belongs to the saved event now, which the application's answer frees. */
-    call_deliver(call, &(struct sipua_event){ .kind = SIPUA_EV_OFFER, .phrase = "", .text = "", .sdp = body ? sdp : NULL });
+    call_deliver(call,
+                 &(struct sipua_event){ .kind = SIPUA_EV_OFFER, .phrase = "", .text = "", .sdp = body ? sdp : NULL });
 }
 
 static void on_update(struct sipua_call *call, const sip_t *sip)
@@ -158,11 +159,9 @@ static void on_accepted(struct sipua_call *call, int status, const char *phrase,
     nua_set_hparams(call->nh, NUTAG_UPDATE_REFRESH(updates), TAG_END());
     nua_ack(call->nh, SIPTAG_CONTACT_STR(call->contact), TAG_END());
     trace_request(call, "ACK", NULL);
-    call_deliver(call, &(struct sipua_event){ .kind = SIPUA_EV_ANSWERED,
-                                              .status = status,
-                                              .phrase = phrase,
-                                              .text = "",
-                                              .sdp = sdp_of(sip, buf) });
+    call_deliver(
+        call, &(struct sipua_event){
+                  .kind = SIPUA_EV_ANSWERED, .status = status, .phrase = phrase, .text = "", .sdp = sdp_of(sip, buf) });
 }
 
 /* The answer to our INVITE while nobody has hung up. */
@@ -180,11 +179,10 @@ static void on_invite_response(struct sipua_call *call, int status, const char *
         on_accepted(call, status, phrase, sip);
     } else if (status > 100) {
         call->state = CALL_EARLY;
-        call_deliver(call, &(struct sipua_event){ .kind = SIPUA_EV_PROGRESS,
-                                                  .status = status,
-                                                  .phrase = phrase,
-                                                  .text = "",
-                                                  .sdp = sdp_of(sip, buf) });
+        call_deliver(
+            call,
+            &(struct sipua_event){
+                .kind = SIPUA_EV_PROGRESS, .status = status, .phrase = phrase, .text = "", .sdp = sdp_of(sip, buf) });
     }
 }
 

@@ -29,7 +29,8 @@ static void pin_next_hop(struct sipua_call *call, const sip_t *sip)
     char hop[UA_URI_MAX];
     const bool updates = sip->sip_allow && sip_is_allowed(sip->sip_allow, sip_method_update, "UPDATE");
     ua_next_hop(&call->peer, call->transport, hop, sizeof hop);
-    nua_set_hparams(call->nh, NUTAG_UPDATE_REFRESH(updates), TAG_IF(!sip->sip_record_route, NUTAG_PROXY(hop)), TAG_END());
+    nua_set_hparams(call->nh, NUTAG_UPDATE_REFRESH(updates), TAG_IF(!sip->sip_record_route, NUTAG_PROXY(hop)),
+                    TAG_END());
 }
 
 static int new_call(struct sipua *ua, nua_handle_t *nh, const sip_t *sip, struct sipua_call **ret)

@@ -30,8 +30,8 @@ enum call_state {
     CALL_ANSWERED, /**< incoming: 2xx sent, ACK awaited */
     CALL_CALLING,  /**< outgoing: INVITE sent */
     CALL_UP,
-    CALL_CLOSING,  /**< BYE or CANCEL sent, or due as soon as the ACK comes */
-    CALL_OVER,     /**< last event delivered or queued; sofia's handle is gone */
+    CALL_CLOSING, /**< BYE or CANCEL sent, or due as soon as the ACK comes */
+    CALL_OVER,    /**< last event delivered or queued; sofia's handle is gone */
 };
 
 /** The last event of a call, kept until it can be delivered from the context. */
@@ -52,9 +52,9 @@ struct sipua_call {
     void *arg;
     enum call_state state;
     bool outgoing;
-    bool released;   /**< the application wants no more events */
-    bool bye_on_ack; /**< hang-up came between our 2xx and its ACK (RFC 3261 15) */
-    bool answered;   /**< a 2xx went one way or the other, and the application knows */
+    bool released;                     /**< the application wants no more events */
+    bool bye_on_ack;                   /**< hang-up came between our 2xx and its ACK (RFC 3261 15) */
+    bool answered;                     /**< a 2xx went one way or the other, and the application knows */
     bool offer_pending, offer_is_ours; /**< re-INVITE or UPDATE awaiting sipua_call_answer_offer() */
     nua_saved_event_t offer_event;
     uint32_t invite_cseq;
@@ -105,7 +105,8 @@ void ua_defer(struct sipua *ua);
 /** The source of the message being handled, and its transport. */
 struct wz_addr ua_source(struct sipua *ua, const sip_t *sip, enum sipua_transport *ret_transport);
 /** Contact header value that leads the peer back to us: "<sip:gw@host:port>". */
-void ua_contact(const struct sipua *ua, const struct wz_addr *peer, enum sipua_transport transport, char *buf, size_t size);
+void ua_contact(const struct sipua *ua, const struct wz_addr *peer, enum sipua_transport transport, char *buf,
+                size_t size);
 /** "sip:1.2.3.4:5060;transport=udp": where messages for that peer go, whatever its Contact says. */
 void ua_next_hop(const struct wz_addr *peer, enum sipua_transport transport, char *buf, size_t size);
 /** User part of a URL, unescaped. 0, or -EBADMSG when absent, too long or unprintable. */

@@ -38,7 +38,8 @@ static struct wz_addr own_address(const struct sipua *ua, const struct wz_addr *
     return own;
 }
 
-void ua_contact(const struct sipua *ua, const struct wz_addr *peer, enum sipua_transport transport, char *buf, size_t size)
+void ua_contact(const struct sipua *ua, const struct wz_addr *peer, enum sipua_transport transport, char *buf,
+                size_t size)
 {
     char text[WZ_ADDR_TEXT_MAX];
     const struct wz_addr own = own_address(ua, peer);

@@ -30,8 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char why[SIPUA_SDP_WHY_MAX], text[SIPUA_SDP_TEXT_MAX];
     struct sipua_sdp remote, ours, reread;
     struct sipua_sdp_choice choice;
-    struct sipua_sdp_caps caps = { .prefer = { SIPUA_CODEC_OPUS, SIPUA_CODEC_PCMA, SIPUA_CODEC_PCMU }, .prefer_count = 3,
-                                   .telephone_event = true, .ptime_ms = 20, .direction = SIPUA_DIR_SENDRECV };
+    struct sipua_sdp_caps caps = { .prefer = { SIPUA_CODEC_OPUS, SIPUA_CODEC_PCMA, SIPUA_CODEC_PCMU },
+                                   .prefer_count = 3,
+                                   .telephone_event = true,
+                                   .ptime_ms = 20,
+                                   .direction = SIPUA_DIR_SENDRECV };
     (void)wz_addr_parse("192.0.2.1:4000", &caps.audio);
     if (sipua_sdp_parse((const char *)data, size, &remote) < 0)
         return 0;

@@ -14,9 +14,9 @@
 
 #include "sip/sdp.h"
 
-#define OFFER_MAX  4096
-#define SEEDS      4000
-#define MUTATIONS  20000
+#define OFFER_MAX 4096
+#define SEEDS     4000
+#define MUTATIONS 20000
 
 static uint64_t first_seed = 1;
 static uint64_t seeds = SEEDS;
@@ -35,12 +35,12 @@ static uint32_t below(uint64_t *rng, uint32_t limit)
     return next(rng) % limit;
 }
 
-#define CHECK(condition)                                                                          \
-    do {                                                                                          \
-        if (!(condition)) {                                                                       \
-            print_error("seed %llu: %s\n", (unsigned long long)seed_now, #condition);             \
-            fail();                                                                               \
-        }                                                                                         \
+#define CHECK(condition)                                                                                               \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            print_error("seed %llu: %s\n", (unsigned long long)seed_now, #condition);                                  \
+            fail();                                                                                                    \
+        }                                                                                                              \
     } while (0)
 
 /* Two names of equal meaning are there on purpose: which one wins must not matter to the rules. */
@@ -62,8 +62,16 @@ static void add(char *text, const char *fmt, ...)
 
 static void add_audio(uint64_t *rng, char *text)
 {
-    static const char *const attributes[] = { "sendrecv", "sendonly", "recvonly", "inactive", "rtcp-mux", "ptime:30",
-                                              "maxptime:10", "maxptime:120", "rtcp:4711", "x-unknown:1",
+    static const char *const attributes[] = { "sendrecv",
+                                              "sendonly",
+                                              "recvonly",
+                                              "inactive",
+                                              "rtcp-mux",
+                                              "ptime:30",
+                                              "maxptime:10",
+                                              "maxptime:120",
+                                              "rtcp:4711",
+                                              "x-unknown:1",
                                               "candidate:1 1 UDP 1 10.0.0.1 9 typ host" };
     const uint32_t count = 1 + below(rng, 12), first = 96 + below(rng, 8);
     add(text, "m=audio %u RTP/AVP", below(rng, 8) ? 1 + below(rng, 65535) : 0);
@@ -82,8 +90,9 @@ static void add_audio(uint64_t *rng, char *text)
 static void make_offer(uint64_t *rng, char text[static OFFER_MAX])
 {
     static const char *const connections[] = { "IP4 192.0.2.1", "IP4 10.1.2.3", "IP6 2001:db8::5", "IP4 0.0.0.0" };
-    static const char *const others[] = { "m=video 5000 RTP/AVP 31", "m=image 5002 udptl t38", "m=application 9 TCP/MSRP *",
-                                          "m=audio 0 RTP/AVP 0", "m=audio 5004 RTP/SAVP 0" };
+    static const char *const others[] = { "m=video 5000 RTP/AVP 31", "m=image 5002 udptl t38",
+                                          "m=application 9 TCP/MSRP *", "m=audio 0 RTP/AVP 0",
+                                          "m=audio 5004 RTP/SAVP 0" };
     text[0] = '\0';
     add(text, "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN %s\r\nt=0 0\r\n", connections[below(rng, 4)]);
     for (uint32_t i = below(rng, 3); i > 0; i--)
@@ -96,8 +105,11 @@ static void make_offer(uint64_t *rng, char text[static OFFER_MAX])
 static struct sipua_sdp_caps make_caps(uint64_t *rng)
 {
     static const enum sipua_codec all[] = { SIPUA_CODEC_PCMU, SIPUA_CODEC_PCMA, SIPUA_CODEC_OPUS };
-    struct sipua_sdp_caps caps = { .prefer_count = 1 + below(rng, 3), .telephone_event = below(rng, 2), .ptime_ms = 20,
-                                   .rtcp_mux = below(rng, 2), .direction = (enum sipua_direction)below(rng, 4) };
+    struct sipua_sdp_caps caps = { .prefer_count = 1 + below(rng, 3),
+                                   .telephone_event = below(rng, 2),
+                                   .ptime_ms = 20,
+                                   .rtcp_mux = below(rng, 2),
+                                   .direction = (enum sipua_direction)below(rng, 4) };
     const uint32_t start = below(rng, 3);
     for (size_t i = 0; i < caps.prefer_count; i++)
         caps.prefer[i] = all[(start + i) % 3];
@@ -121,7 +133,8 @@ static bool can(const struct sipua_sdp_caps *caps, enum sipua_codec codec)
     return false;
 }
 
-static void check_subset(const struct sipua_sdp *offer, const struct sipua_sdp *answer, const struct sipua_sdp_caps *caps)
+static void check_subset(const struct sipua_sdp *offer, const struct sipua_sdp *answer,
+                         const struct sipua_sdp_caps *caps)
 {
     CHECK(answer->mline_count == offer->mline_count);
     for (size_t i = 0; i < answer->codec_count; i++) {
@@ -135,7 +148,8 @@ static void check_subset(const struct sipua_sdp *offer, const struct sipua_sdp *
     CHECK(!answer->rtcp_mux || (offer->rtcp_mux && caps->rtcp_mux));
 }
 
-static void check_choice(const struct sipua_sdp *offer, const struct sipua_sdp *answer, const struct sipua_sdp_choice *choice)
+static void check_choice(const struct sipua_sdp *offer, const struct sipua_sdp *answer,
+                         const struct sipua_sdp_choice *choice)
 {
     CHECK(choice->pt == answer->codec[0].pt && choice->codec == answer->codec[0].codec);
     CHECK(choice->event_pt == (answer->codec_count == 2 ? answer->codec[1].pt : -1));
@@ -146,7 +160,8 @@ static void check_choice(const struct sipua_sdp *offer, const struct sipua_sdp *
     CHECK(choice->ptime_ms >= 10 && choice->ptime_ms <= 20);
 }
 
-static void check_mirror(const struct sipua_sdp *offer, const struct sipua_sdp *answer, const struct sipua_sdp_choice *choice)
+static void check_mirror(const struct sipua_sdp *offer, const struct sipua_sdp *answer,
+                         const struct sipua_sdp_choice *choice)
 {
     char why[SIPUA_SDP_WHY_MAX];
     struct sipua_sdp_choice theirs;

@@ -75,7 +75,8 @@ void sip_peer_send(struct sip_peer *peer, const struct sip_peer_request *request
              request->method, request->uri ? request->uri : uri, peer->tcp ? "TCP" : "UDP", local, peer->branch,
              request->user, request->call_id, to_user, request->to_tag ? ";tag=" : "",
              request->to_tag ? request->to_tag : "", request->call_id, request->cseq, request->method, contact,
-             request->headers ? request->headers : "", *body ? "Content-Type: application/sdp\r\n" : "", strlen(body), body);
+             request->headers ? request->headers : "", *body ? "Content-Type: application/sdp\r\n" : "", strlen(body),
+             body);
     sip_peer_send_text(peer, text);
 }
 
@@ -88,7 +89,8 @@ static size_t append(char *text, size_t used, const char *line)
     return used + len;
 }
 
-static size_t append_copies(char *text, size_t used, const struct sip_peer_message *from, const char *name, const char *suffix)
+static size_t append_copies(char *text, size_t used, const struct sip_peer_message *from, const char *name,
+                            const char *suffix)
 {
     char value[2048], line[2304];
     for (unsigned i = 0; sip_peer_header(from, name, i, value, sizeof value); i++) {

@@ -10,9 +10,9 @@
 #include "wzp/rt/clock.h"
 #include "wzp/rt/rng.h"
 
-#define WAIT_US   (UINT64_C(5) * 1000000)
-#define CLOSE_US  (UINT64_C(40) * 1000000)
-#define REALM     "test realm"
+#define WAIT_US  (UINT64_C(5) * 1000000)
+#define CLOSE_US (UINT64_C(40) * 1000000)
+#define REALM    "test realm"
 
 const char *const sip_world_sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
                                   "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -170,7 +170,7 @@ bool sip_world_wait_unregistered(struct sip_world *world, unsigned count, unsign
 
 const struct sip_world_event *sip_world_last(const struct sip_world *world)
 {
-    static const struct sip_world_event none = { .kind = (enum sipua_event_kind)-1 };
+    static const struct sip_world_event none = { .kind = (enum sipua_event_kind) - 1 };
     return world->event_count ? &world->event[world->event_count - 1] : &none;
 }
 
@@ -184,7 +184,8 @@ bool sip_world_register(struct sip_world *world, const char *user, const char *p
         snprintf(line, sizeof line, "Expires: %d\r\n", expires);
     request.cseq = (unsigned)(world->registered + world->unregistered) * 2 + 1;
     sip_peer_send(&world->peer, &request);
-    if (!sip_peer_expect(&world->peer, 401, ret) || !sip_peer_header(ret, "WWW-Authenticate", 0, challenge, sizeof challenge))
+    if (!sip_peer_expect(&world->peer, 401, ret) ||
+        !sip_peer_header(ret, "WWW-Authenticate", 0, challenge, sizeof challenge))
         return false;
     sip_peer_digest("Authorization", challenge, user, password, "REGISTER", "sip:test", 1, auth, sizeof auth);
     snprintf(headers, sizeof headers, "%s%s", auth, line);
@@ -204,16 +205,23 @@ bool sip_world_invite(struct sip_world *world, const char *user, const char *pas
     static struct sip_peer_message message;
     const unsigned before = world->incoming_count;
     snprintf(uri, sizeof uri, "sip:%s@%s", dialled, wz_addr_format(&world->peer.server, server));
-    struct sip_peer_request request = { .method = "INVITE", .uri = uri, .user = user, .to_user = "someone", .call_id = call_id,
-                                        .cseq = 1, .body = sdp };
+    struct sip_peer_request request = {
+        .method = "INVITE", .uri = uri, .user = user, .to_user = "someone", .call_id = call_id, .cseq = 1, .body = sdp
+    };
     sip_peer_send(&world->peer, &request);
     if (!sip_peer_expect(&world->peer, 407, &message) ||
         !sip_peer_header(&message, "Proxy-Authenticate", 0, challenge, sizeof challenge) ||
         !sip_peer_to_tag(&message, to_tag, sizeof to_tag))
         return false;
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK", .uri = uri, .user = user, .to_user = "someone",
-                                                            .call_id = call_id, .cseq = 1, .to_tag = to_tag,
-                                                            .branch = world->peer.branch, .no_contact = true });
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK",
+                                                            .uri = uri,
+                                                            .user = user,
+                                                            .to_user = "someone",
+                                                            .call_id = call_id,
+                                                            .cseq = 1,
+                                                            .to_tag = to_tag,
+                                                            .branch = world->peer.branch,
+                                                            .no_contact = true });
     sip_peer_digest("Proxy-Authorization", challenge, user, password, "INVITE", uri, 1, headers, sizeof headers);
     request.headers = headers;
     request.cseq = 2;
@@ -226,9 +234,14 @@ bool sip_world_invite(struct sip_world *world, const char *user, const char *pas
 void sip_world_in_dialog(struct sip_world *world, const char *method, const char *call_id, const char *to_tag,
                          unsigned cseq, const char *headers, const char *body)
 {
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = method, .user = "alice", .to_user = "someone",
-                                                            .call_id = call_id, .cseq = cseq, .to_tag = to_tag,
-                                                            .headers = headers, .body = body });
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = method,
+                                                            .user = "alice",
+                                                            .to_user = "someone",
+                                                            .call_id = call_id,
+                                                            .cseq = cseq,
+                                                            .to_tag = to_tag,
+                                                            .headers = headers,
+                                                            .body = body });
 }
 
 bool sip_world_answered_call(struct sip_world *world, const char *call_id, const char *sdp, char *to_tag)

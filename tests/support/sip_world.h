@@ -18,7 +18,7 @@ struct sip_world_event {
     uint16_t duration_ms;
     bool has_sdp;
     char sdp[2048];
-    char text[4096]; /**< of a trace: the raw message, when asked for */
+    char text[4096];   /**< of a trace: the raw message, when asked for */
     char summary[256]; /**< of a trace */
     bool outgoing;     /**< of a trace */
 };

@@ -78,8 +78,9 @@ static struct sipua_auth_header respond(const char *user, const char *password, 
                                         const char *nonce, uint32_t nc)
 {
     char ha1[SIPUA_HA1_TEXT_MAX];
-    struct sipua_auth_header header = { .algorithm = algorithm, .nc = nc, .qop = "auth", .realm = "realm", .uri = "sip:realm",
-                                        .cnonce = "c" };
+    struct sipua_auth_header header = {
+        .algorithm = algorithm, .nc = nc, .qop = "auth", .realm = "realm", .uri = "sip:realm", .cnonce = "c"
+    };
     snprintf(header.username, sizeof header.username, "%s", user);
     snprintf(header.nonce, sizeof header.nonce, "%s", nonce);
     snprintf(header.nc_text, sizeof header.nc_text, "%08x", nc);
@@ -202,9 +203,12 @@ static void policy_decides_which_algorithm_counts(void **state)
         enum sipua_auth_algorithm algorithm;
         enum sipua_auth_verdict verdict;
     } row[] = {
-        { SIPUA_POLICY_MD5, SIPUA_AUTH_MD5, SIPUA_AUTH_OK },       { SIPUA_POLICY_MD5, SIPUA_AUTH_SHA256, SIPUA_AUTH_DENIED },
-        { SIPUA_POLICY_SHA256, SIPUA_AUTH_SHA256, SIPUA_AUTH_OK }, { SIPUA_POLICY_SHA256, SIPUA_AUTH_MD5, SIPUA_AUTH_DENIED },
-        { SIPUA_POLICY_BOTH, SIPUA_AUTH_MD5, SIPUA_AUTH_OK },      { SIPUA_POLICY_BOTH, SIPUA_AUTH_SHA256, SIPUA_AUTH_OK },
+        { SIPUA_POLICY_MD5, SIPUA_AUTH_MD5, SIPUA_AUTH_OK },
+        { SIPUA_POLICY_MD5, SIPUA_AUTH_SHA256, SIPUA_AUTH_DENIED },
+        { SIPUA_POLICY_SHA256, SIPUA_AUTH_SHA256, SIPUA_AUTH_OK },
+        { SIPUA_POLICY_SHA256, SIPUA_AUTH_MD5, SIPUA_AUTH_DENIED },
+        { SIPUA_POLICY_BOTH, SIPUA_AUTH_MD5, SIPUA_AUTH_OK },
+        { SIPUA_POLICY_BOTH, SIPUA_AUTH_SHA256, SIPUA_AUTH_OK },
     };
     struct world *world = *state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -258,8 +262,9 @@ static void unprintable_realm_and_odd_table_are_refused(void **state)
     assert_null(auth);
 }
 
-#define GOOD                                                                                                          \
-    "Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"0aF0\", cnonce=\"c\", nc=0000000A, qop=auth"
+#define GOOD                                                                                                           \
+    "Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"0aF0\", cnonce=\"c\", nc=0000000A, "   \
+    "qop=auth"
 
 static void parser_accepts_what_clients_write(void **state)
 {
@@ -269,8 +274,9 @@ static void parser_accepts_what_clients_write(void **state)
     assert_int_equal(header.nc, 10);
     assert_string_equal(header.nc_text, "0000000A");
     assert_int_equal(header.algorithm, SIPUA_AUTH_MD5);
-    header = parse("dIgEsT  USERNAME = \"a\\\"b\" ,realm=\"\", nonce=\"n\",uri=\"sip:x\",response=\"00\", qop=\"auth\", "
-                   "cnonce=\"c\",nc=00000001, algorithm=sha-256, opaque=\"zzz\", foo=bar");
+    header =
+        parse("dIgEsT  USERNAME = \"a\\\"b\" ,realm=\"\", nonce=\"n\",uri=\"sip:x\",response=\"00\", qop=\"auth\", "
+              "cnonce=\"c\",nc=00000001, algorithm=sha-256, opaque=\"zzz\", foo=bar");
     assert_string_equal(header.username, "a\"b");
     assert_string_equal(header.realm, "");
     assert_int_equal(header.algorithm, SIPUA_AUTH_SHA256);
@@ -298,10 +304,11 @@ static void parser_refuses_the_rest(void **state)
     expect_parse_error("Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"x\", response=\"zz\", cnonce=\"c\", "
                        "nc=00000001, qop=auth",
                        -EBADMSG);
-    expect_parse_error("Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"x\", response=\"00\", cnonce=\"c\", nc=1, qop=auth",
-                       -EBADMSG);
-    expect_parse_error("Digest realm=\"r\", nonce=\"n\", uri=\"x\", response=\"00\", cnonce=\"c\", nc=00000001, qop=auth",
-                       -EBADMSG);
+    expect_parse_error(
+        "Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"x\", response=\"00\", cnonce=\"c\", nc=1, qop=auth",
+        -EBADMSG);
+    expect_parse_error(
+        "Digest realm=\"r\", nonce=\"n\", uri=\"x\", response=\"00\", cnonce=\"c\", nc=00000001, qop=auth", -EBADMSG);
     memset(text, ' ', sizeof text);
     memcpy(text, GOOD, strlen(GOOD));
     text[SIPUA_AUTH_HEADER_MAX] = '\0';

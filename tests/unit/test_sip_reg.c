@@ -41,9 +41,14 @@ static void unbound(void *arg, const struct sipua_binding *binding, enum sipua_u
 static int open_world(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    const struct sipua_reg_config config = { .rng = &wz_rng_system, .min_expires_s = 60, .max_expires_s = 3600,
-                                             .default_expires_s = 1800, .max_bindings = 12, .bound = bound,
-                                             .unbound = unbound, .arg = world };
+    const struct sipua_reg_config config = { .rng = &wz_rng_system,
+                                             .min_expires_s = 60,
+                                             .max_expires_s = 3600,
+                                             .default_expires_s = 1800,
+                                             .max_bindings = 12,
+                                             .bound = bound,
+                                             .unbound = unbound,
+                                             .arg = world };
     assert_int_equal(sipua_reg_new(&world->reg, &config), 0);
     *state = world;
     return 0;
@@ -64,8 +69,14 @@ static struct sipua_reg_contact contact(const char *uri)
 
 static struct sipua_reg_request request(const struct sipua_reg_contact *contacts, size_t count, uint32_t cseq)
 {
-    struct sipua_reg_request request = { .user = "alice", .call_id = "id", .cseq = cseq, .expires_s = SIPUA_REG_UNSTATED,
-                                         .contact = contacts, .contact_count = count, .user_agent = "phone/1", .path = "" };
+    struct sipua_reg_request request = { .user = "alice",
+                                         .call_id = "id",
+                                         .cseq = cseq,
+                                         .expires_s = SIPUA_REG_UNSTATED,
+                                         .contact = contacts,
+                                         .contact_count = count,
+                                         .user_agent = "phone/1",
+                                         .path = "" };
     (void)wz_addr_parse("192.0.2.1:5060", &request.source);
     return request;
 }
@@ -269,8 +280,15 @@ static void restored_binding_is_as_before_and_dead_ones_are_not(void **state)
 {
     struct world *world = *state;
     const struct sipua_binding *binding[SIPUA_REG_MAX_CONTACTS];
-    struct sipua_binding stored = { .user = "alice", .contact = "sip:a@x", .user_agent = "", .instance_id = "", .path = "",
-                                    .call_id = "id", .cseq = 4, .updated_at_us = NOW, .expires_at_us = NOW + SECOND };
+    struct sipua_binding stored = { .user = "alice",
+                                    .contact = "sip:a@x",
+                                    .user_agent = "",
+                                    .instance_id = "",
+                                    .path = "",
+                                    .call_id = "id",
+                                    .cseq = 4,
+                                    .updated_at_us = NOW,
+                                    .expires_at_us = NOW + SECOND };
     assert_int_equal(sipua_reg_restore(world->reg, &stored, NOW + SECOND), -ESTALE);
     assert_int_equal(sipua_reg_restore(world->reg, &stored, NOW), 0);
     assert_int_equal(world->bound, 0); /* the store knows it already */

@@ -12,7 +12,7 @@
 #include "sip/sdp.h"
 
 #define ORIGIN "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\n"
-#define HEAD "v=0\r\no=jdoe 12 34 IN IP4 192.0.2.9\r\ns=call\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+#define HEAD   "v=0\r\no=jdoe 12 34 IN IP4 192.0.2.9\r\ns=call\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 
 static struct sipua_sdp parse(const char *text)
 {
@@ -31,8 +31,12 @@ static void expect_parse_error(const char *text, size_t len, int err)
 static struct sipua_sdp_caps caps(void)
 {
     struct sipua_sdp_caps caps = { .prefer = { SIPUA_CODEC_OPUS, SIPUA_CODEC_PCMA, SIPUA_CODEC_PCMU },
-                                   .prefer_count = 3, .telephone_event = true, .session_id = 5, .session_version = 6,
-                                   .ptime_ms = 20, .direction = SIPUA_DIR_SENDRECV };
+                                   .prefer_count = 3,
+                                   .telephone_event = true,
+                                   .session_id = 5,
+                                   .session_version = 6,
+                                   .ptime_ms = 20,
+                                   .direction = SIPUA_DIR_SENDRECV };
     (void)wz_addr_parse("198.51.100.2:6000", &caps.audio);
     return caps;
 }
@@ -56,13 +60,14 @@ static struct outcome answer(const char *offer_text, const struct sipua_sdp_caps
 static void every_field_is_read(void **state)
 {
     (void)state;
-    const struct sipua_sdp sdp = parse(HEAD "m=audio 4000 RTP/AVP 96 0 101 97\r\na=rtpmap:96 opus/48000/2\r\n"
-                                            "a=fmtp:96 useinbandfec=1;maxaveragebitrate=24000\r\n"
-                                            "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
-                                            "a=rtpmap:97 G726-32/8000\r\na=ptime:30\r\na=maxptime:60\r\na=rtcp:4009\r\n"
-                                            "a=rtcp-mux\r\na=sendonly\r\n"
-                                            "a=candidate:1 1 UDP 2130706431 10.0.0.1 8998 typ host\r\n"
-                                            "a=candidate:2 1 UDP 1694498815 203.0.113.1 9000 typ srflx raddr 10.0.0.1 rport 8998\r\n");
+    const struct sipua_sdp sdp =
+        parse(HEAD "m=audio 4000 RTP/AVP 96 0 101 97\r\na=rtpmap:96 opus/48000/2\r\n"
+                   "a=fmtp:96 useinbandfec=1;maxaveragebitrate=24000\r\n"
+                   "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+                   "a=rtpmap:97 G726-32/8000\r\na=ptime:30\r\na=maxptime:60\r\na=rtcp:4009\r\n"
+                   "a=rtcp-mux\r\na=sendonly\r\n"
+                   "a=candidate:1 1 UDP 2130706431 10.0.0.1 8998 typ host\r\n"
+                   "a=candidate:2 1 UDP 1694498815 203.0.113.1 9000 typ srflx raddr 10.0.0.1 rport 8998\r\n");
     struct wz_addr want;
     assert_string_equal(sdp.origin_user, "jdoe");
     assert_int_equal(sdp.session_id, 12);
@@ -135,8 +140,8 @@ static void what_is_not_sdp_is_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         expect_parse_error(bad[i], strlen(bad[i]), -EBADMSG);
     expect_parse_error("", 0, -EBADMSG);
-    expect_parse_error(HEAD "m=audio 4000 RTP/AVP 0\r\na=x\0y\r\n", sizeof HEAD "m=audio 4000 RTP/AVP 0\r\na=x.y\r\n" - 1,
-                       -EBADMSG);
+    expect_parse_error(HEAD "m=audio 4000 RTP/AVP 0\r\na=x\0y\r\n",
+                       sizeof HEAD "m=audio 4000 RTP/AVP 0\r\na=x.y\r\n" - 1, -EBADMSG);
 }
 
 static void size_and_media_limits_hold(void **state)
@@ -180,9 +185,10 @@ static void answer_takes_our_first_choice_with_their_numbers(void **state)
     const struct outcome out = answer(HEAD "m=audio 4000 RTP/AVP 0 111 126 8\r\na=rtpmap:111 opus/48000/2\r\n"
                                            "a=fmtp:111 stereo=1\r\na=rtpmap:126 telephone-event/8000\r\n",
                                       &own);
-    assert_string_equal(out.text, "v=0\r\no=- 5 6 IN IP4 198.51.100.2\r\ns=-\r\nc=IN IP4 198.51.100.2\r\nt=0 0\r\n"
-                                  "m=audio 6000 RTP/AVP 111 126\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n"
-                                  "a=rtpmap:126 telephone-event/8000\r\na=fmtp:126 0-16\r\na=ptime:20\r\na=sendrecv\r\n");
+    assert_string_equal(out.text,
+                        "v=0\r\no=- 5 6 IN IP4 198.51.100.2\r\ns=-\r\nc=IN IP4 198.51.100.2\r\nt=0 0\r\n"
+                        "m=audio 6000 RTP/AVP 111 126\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n"
+                        "a=rtpmap:126 telephone-event/8000\r\na=fmtp:126 0-16\r\na=ptime:20\r\na=sendrecv\r\n");
     assert_int_equal(out.choice.codec, SIPUA_CODEC_OPUS);
     assert_int_equal(out.choice.pt, 111);
     assert_int_equal(out.choice.event_pt, 126);
@@ -206,8 +212,8 @@ static void event_clock_follows_the_codec(void **state)
     assert_int_equal(answer(offer, &own).choice.event_pt, -1);
     own = caps();
     own.prefer[0] = SIPUA_CODEC_PCMA;
-    assert_int_equal(answer(HEAD "m=audio 4000 RTP/AVP 8 102\r\na=rtpmap:102 telephone-event/48000\r\n", &own).choice.event_pt,
-                     -1);
+    assert_int_equal(
+        answer(HEAD "m=audio 4000 RTP/AVP 8 102\r\na=rtpmap:102 telephone-event/48000\r\n", &own).choice.event_pt, -1);
 }
 
 static void opus_with_one_channel_or_other_clock_is_not_opus(void **state)
@@ -252,9 +258,10 @@ static void other_media_lines_are_refused_in_place(void **state)
 {
     const struct sipua_sdp_caps own = caps();
     (void)state;
-    const struct outcome out = answer(HEAD "m=video 5000 RTP/AVP 31 34\r\nm=audio 0 RTP/AVP 0\r\nm=audio 4000 RTP/AVP 8\r\n"
-                                           "m=image 5004 udptl t38\r\nm=audio 4002 RTP/AVP 0\r\n",
-                                      &own);
+    const struct outcome out =
+        answer(HEAD "m=video 5000 RTP/AVP 31 34\r\nm=audio 0 RTP/AVP 0\r\nm=audio 4000 RTP/AVP 8\r\n"
+                    "m=image 5004 udptl t38\r\nm=audio 4002 RTP/AVP 0\r\n",
+               &own);
     const char *lines = strstr(out.text, "m=video");
     assert_non_null(lines);
     const char *want = "m=video 0 RTP/AVP 31\r\nm=audio 0 RTP/AVP 0\r\nm=audio 6000 RTP/AVP 8\r\n";

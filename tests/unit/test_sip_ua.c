@@ -12,8 +12,7 @@
 
 #include "tests/support/sip_world.h"
 
-#define OUR_SDP                                                                                                       \
-    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
+#define OUR_SDP "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
 
 static struct sip_peer_message message; /* large; one at a time */
 
@@ -116,8 +115,13 @@ static void cancel_ends_a_ringing_call_with_487(void **state)
     assert_int_equal(sipua_call_ring(world->call), 0);
     assert_true(sip_peer_expect(&world->peer, 180, &message));
     snprintf(uri, sizeof uri, "sip:55@%s", wz_addr_format(&world->peer.server, server));
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "CANCEL", .uri = uri, .user = "alice", .to_user = "someone",
-                                                            .call_id = "call-4", .cseq = 2, .branch = world->peer.branch,
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "CANCEL",
+                                                            .uri = uri,
+                                                            .user = "alice",
+                                                            .to_user = "someone",
+                                                            .call_id = "call-4",
+                                                            .cseq = 2,
+                                                            .branch = world->peer.branch,
                                                             .no_contact = true });
     assert_true(sip_peer_expect(&world->peer, 200, &message));
     assert_true(sip_peer_expect(&world->peer, 487, &message));
@@ -146,10 +150,13 @@ static void rejection_carries_warning_reason_and_retry_after(void **state)
     struct sip_world *world = *state;
     char value[512];
     assert_true(sip_world_invite(world, "alice", "secret", "1", "call-6", sip_world_sdp));
-    assert_int_equal(sipua_call_reject(world->call, &(struct sipua_refusal){ .status = 488, .warning_code = 305,
-                                                                             .warning = "offered \"G729\"; accepted PCMU",
-                                                                             .q850 = 65, .retry_after_s = 3 }),
-                     0);
+    assert_int_equal(
+        sipua_call_reject(world->call, &(struct sipua_refusal){ .status = 488,
+                                                                .warning_code = 305,
+                                                                .warning = "offered \"G729\"; accepted PCMU",
+                                                                .q850 = 65,
+                                                                .retry_after_s = 3 }),
+        0);
     assert_int_equal(world->event_count, 0); /* never from inside the call */
     assert_true(sip_peer_expect(&world->peer, 488, &message));
     assert_true(sip_peer_header(&message, "Warning", 0, value, sizeof value));
@@ -230,8 +237,12 @@ static void refused_reoffer_leaves_the_call_up(void **state)
     assert_true(sip_world_wait_events(world, 2));
     assert_int_equal(sipua_call_answer_offer(world->call, 488, NULL), 0);
     assert_true(sip_peer_expect(&world->peer, 488, &message));
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK", .user = "alice", .to_user = "someone",
-                                                            .call_id = "call-12", .cseq = 3, .to_tag = to_tag,
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK",
+                                                            .user = "alice",
+                                                            .to_user = "someone",
+                                                            .call_id = "call-12",
+                                                            .cseq = 3,
+                                                            .to_tag = to_tag,
                                                             .branch = world->peer.branch });
     assert_false(sipua_call_is_over(world->call));
     sip_world_in_dialog(world, "BYE", "call-12", to_tag, 4, NULL, NULL);
@@ -259,8 +270,14 @@ static void expect_invite_status(struct sip_world *world, const char *call_id, c
 {
     char challenge[1024], auth[1024], all[2048], uri[128], server[WZ_ADDR_TEXT_MAX];
     snprintf(uri, sizeof uri, "sip:1@%s", wz_addr_format(&world->peer.server, server));
-    struct sip_peer_request request = { .method = "INVITE", .uri = uri, .user = "alice", .to_user = "someone",
-                                        .call_id = call_id, .cseq = 1, .body = sip_world_sdp, .headers = headers };
+    struct sip_peer_request request = { .method = "INVITE",
+                                        .uri = uri,
+                                        .user = "alice",
+                                        .to_user = "someone",
+                                        .call_id = call_id,
+                                        .cseq = 1,
+                                        .body = sip_world_sdp,
+                                        .headers = headers };
     sip_peer_send(&world->peer, &request);
     do {
         assert_true(sip_peer_receive(&world->peer, &message, 5000));
@@ -317,11 +334,13 @@ static void info_carries_a_digit(void **state)
     const char *body = "Signal=#\r\nDuration=250\r\n";
     answered_call(world, "call-14", to_tag);
     wz_addr_format(&world->peer.local, local);
-    snprintf(text, sizeof text,
-             "INFO sip:gw@test SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bKinfo\r\nFrom: <sip:alice@test>;tag=f-call-14\r\n"
-             "To: <sip:someone@test>;tag=%s\r\nCall-ID: call-14\r\nCSeq: 3 INFO\r\nContent-Type: application/dtmf-relay\r\n"
-             "Content-Length: %zu\r\n\r\n%s",
-             local, to_tag, strlen(body), body);
+    snprintf(
+        text, sizeof text,
+        "INFO sip:gw@test SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bKinfo\r\nFrom: "
+        "<sip:alice@test>;tag=f-call-14\r\n"
+        "To: <sip:someone@test>;tag=%s\r\nCall-ID: call-14\r\nCSeq: 3 INFO\r\nContent-Type: application/dtmf-relay\r\n"
+        "Content-Length: %zu\r\n\r\n%s",
+        local, to_tag, strlen(body), body);
     sip_peer_send_text(&world->peer, text);
     assert_true(sip_peer_expect(&world->peer, 200, &message));
     assert_true(sip_world_wait_events(world, 2));
@@ -379,8 +398,12 @@ static void contact_says_the_public_address(void **state)
     assert_string_equal(contact, want);
     /* a phone follows it: the request-URI is the public one */
     assert_true(sip_peer_to_tag(&message, to_tag, sizeof to_tag));
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK", .uri = "sip:gw@203.0.113.7", .user = "alice",
-                                                            .to_user = "someone", .call_id = "call-16", .cseq = 2,
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "ACK",
+                                                            .uri = "sip:gw@203.0.113.7",
+                                                            .user = "alice",
+                                                            .to_user = "someone",
+                                                            .call_id = "call-16",
+                                                            .cseq = 2,
                                                             .to_tag = to_tag });
     assert_true(sip_world_wait_events(world, 1));
     assert_int_equal(sip_world_last(world)->kind, SIPUA_EV_ACKED);
@@ -427,7 +450,10 @@ static void trace_tells_the_ladder_in_order(void **state)
 }
 
 #define UDP(test) cmocka_unit_test_setup_teardown(test, sip_world_setup_udp, sip_world_teardown)
-#define TCP(test) { #test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL }
+#define TCP(test)                                                                                                      \
+    {                                                                                                                  \
+#test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL                                         \
+    }
 
 int main(void)
 {

@@ -12,8 +12,7 @@
 
 #include "tests/support/sip_world.h"
 
-#define OUR_SDP                                                                                                       \
-    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
+#define OUR_SDP "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
 
 static struct sip_peer_message message; /* large; one at a time */
 
@@ -23,11 +22,12 @@ static struct sipua_call *dial_alice(struct sip_world *world)
     struct sipua_call *call = NULL;
     assert_true(sip_world_register(world, "alice", "secret", 120, &message));
     assert_int_equal(sipua_reg_contacts(sipua_registrar(world->ua), "alice", 0, binding), 1);
-    assert_int_equal(sipua_dial(world->ua,
-                                &(struct sipua_dial){ .binding = binding[0], .from_user = "2002", .sdp = OUR_SDP,
-                                                      .from_display = "Wanda \"W\"" },
-                                world, &call),
-                     0);
+    assert_int_equal(
+        sipua_dial(world->ua,
+                   &(struct sipua_dial){
+                       .binding = binding[0], .from_user = "2002", .sdp = OUR_SDP, .from_display = "Wanda \"W\"" },
+                   world, &call),
+        0);
     assert_ptr_equal(sipua_call_arg(call), world);
     world->call = call;
     return call;
@@ -65,7 +65,9 @@ static void path_of_the_registration_is_the_route_of_the_call(void **state)
     struct sip_world *world = *state;
     const struct sipua_binding *binding[SIPUA_REG_MAX_CONTACTS];
     char challenge[1024], auth[1024], headers[2048], path[128], value[512], local[WZ_ADDR_TEXT_MAX];
-    struct sip_peer_request request = { .method = "REGISTER", .user = "alice", .call_id = "path", .cseq = 1, .headers = headers };
+    struct sip_peer_request request = {
+        .method = "REGISTER", .user = "alice", .call_id = "path", .cseq = 1, .headers = headers
+    };
     snprintf(path, sizeof path, "<sip:token@%s;lr>", wz_addr_format(&world->peer.local, local));
     snprintf(headers, sizeof headers, "Path: %s\r\n", path);
     sip_peer_send(&world->peer, &request);
@@ -82,8 +84,9 @@ static void path_of_the_registration_is_the_route_of_the_call(void **state)
     assert_string_equal(value, path);
     assert_int_equal(sipua_reg_contacts(sipua_registrar(world->ua), "alice", 0, binding), 1);
     assert_string_equal(binding[0]->path, path);
-    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .binding = binding[0], .from_user = "1", .sdp = OUR_SDP },
-                                NULL, &world->call),
+    assert_int_equal(sipua_dial(world->ua,
+                                &(struct sipua_dial){ .binding = binding[0], .from_user = "1", .sdp = OUR_SDP }, NULL,
+                                &world->call),
                      0);
     assert_true(sip_peer_expect_request(&world->peer, "INVITE", &message));
     assert_memory_equal(message.text, "INVITE sip:alice@x.invalid SIP/2.0\r\n", 36);
@@ -125,11 +128,13 @@ static void dial_without_what_it_needs_is_refused(void **state)
 {
     struct sip_world *world = *state;
     struct sipua_call *call = NULL;
-    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .uri = "sip:a@127.0.0.1", .from_user = "1" }, NULL, &call),
+    assert_int_equal(
+        sipua_dial(world->ua, &(struct sipua_dial){ .uri = "sip:a@127.0.0.1", .from_user = "1" }, NULL, &call),
+        -EINVAL);
+    assert_int_equal(
+        sipua_dial(world->ua, &(struct sipua_dial){ .uri = "sip:a@127.0.0.1", .sdp = OUR_SDP }, NULL, &call), -EINVAL);
+    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .from_user = "1", .sdp = OUR_SDP }, NULL, &call),
                      -EINVAL);
-    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .uri = "sip:a@127.0.0.1", .sdp = OUR_SDP }, NULL, &call),
-                     -EINVAL);
-    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .from_user = "1", .sdp = OUR_SDP }, NULL, &call), -EINVAL);
     assert_null(call);
     assert_int_equal(sipua_stats(world->ua).calls_active, 0);
     sip_world_pump(world);
@@ -210,8 +215,9 @@ static void closed_connection_fails_the_call_and_drops_the_binding(void **state)
     assert_int_equal(sipua_reg_contacts(sipua_registrar(world->ua), "alice", 0, binding), 1);
     sip_peer_close(&world->peer);
     sip_world_pump(world);
-    assert_int_equal(sipua_dial(world->ua, &(struct sipua_dial){ .binding = binding[0], .from_user = "1", .sdp = OUR_SDP },
-                                NULL, &world->call),
+    assert_int_equal(sipua_dial(world->ua,
+                                &(struct sipua_dial){ .binding = binding[0], .from_user = "1", .sdp = OUR_SDP }, NULL,
+                                &world->call),
                      0);
     assert_true(sip_world_wait_events(world, 1));
     assert_int_equal(sip_world_last(world)->kind, SIPUA_EV_FAILED);
@@ -221,7 +227,10 @@ static void closed_connection_fails_the_call_and_drops_the_binding(void **state)
 }
 
 #define UDP(test) cmocka_unit_test_setup_teardown(test, sip_world_setup_udp, sip_world_teardown)
-#define TCP(test) { #test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL }
+#define TCP(test)                                                                                                      \
+    {                                                                                                                  \
+#test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL                                         \
+    }
 
 int main(void)
 {

@@ -13,8 +13,7 @@
 
 #include "tests/support/sip_world.h"
 
-#define OUR_SDP                                                                                                       \
-    "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
+#define OUR_SDP "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
 
 static struct sip_peer_message message; /* large; one at a time */
 
@@ -29,13 +28,19 @@ static void assert_alive(struct sip_world *world)
 static void garbage_is_survived(void **state)
 {
     static const char *const packets[] = {
-        "x", "\r\n\r\n\r\n", "INVITE", "INVITE sip:x SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n",
+        "x",
+        "\r\n\r\n\r\n",
+        "INVITE",
+        "INVITE sip:x SIP/2.0\r\n\r\n",
+        "SIP/2.0 200 OK\r\n\r\n",
         "INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK\r\nContent-Length: 99999999999\r\n\r\n",
         "INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP\r\nFrom: <\r\nTo: >\r\nCall-ID: \r\nCSeq: -1 INVITE\r\n\r\n",
         "REGISTER \377\376\375 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKq\r\n\r\n",
-        "ACK sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n"
+        "ACK sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\nTo: "
+        "<sip:c@d>;tag=2\r\n"
         "Call-ID: nothing\r\nCSeq: 1 ACK\r\n\r\n",
-        "CANCEL sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKc\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
+        "CANCEL sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKc\r\nFrom: <sip:a@b>;tag=1\r\nTo: "
+        "<sip:c@d>\r\n"
         "Call-ID: nothing\r\nCSeq: 1 CANCEL\r\n\r\n",
     };
     struct sip_world *world = *state;
@@ -64,7 +69,9 @@ static void expect_register_status(struct sip_world *world, const char *contact,
 {
     static unsigned nr;
     char challenge[1024], auth[1024], headers[3000], id[32];
-    struct sip_peer_request request = { .method = "REGISTER", .user = "alice", .call_id = id, .cseq = 1, .no_contact = true };
+    struct sip_peer_request request = {
+        .method = "REGISTER", .user = "alice", .call_id = id, .cseq = 1, .no_contact = true
+    };
     snprintf(id, sizeof id, "odd-%u", nr++);
     sip_peer_send(&world->peer, &request);
     assert_true(sip_peer_expect(&world->peer, 401, &message));
@@ -108,14 +115,16 @@ static void odd_credentials_get_400_or_a_challenge(void **state)
     } row[] = {
         { "Authorization: Digest username=\"alice\", username=\"alice\"\r\n", 400 },
         { "Authorization: Basic YWxpY2U6c2VjcmV0\r\n", 401 },
-        { "Authorization: Digest username=\"alice\", realm=\"test realm\", nonce=\"n\", uri=\"x\", response=\"00\"\r\n", 401 },
+        { "Authorization: Digest username=\"alice\", realm=\"test realm\", nonce=\"n\", uri=\"x\", response=\"00\"\r\n",
+          401 },
     };
     struct sip_world *world = *state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         char id[32];
         snprintf(id, sizeof id, "cred-%zu", i);
-        sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "REGISTER", .user = "alice", .call_id = id, .cseq = 1,
-                                                                .headers = row[i].header });
+        sip_peer_send(&world->peer,
+                      &(struct sip_peer_request){
+                          .method = "REGISTER", .user = "alice", .call_id = id, .cseq = 1, .headers = row[i].header });
         assert_true(sip_peer_receive(&world->peer, &message, 5000));
         assert_int_equal(message.status, row[i].status);
     }
@@ -128,10 +137,12 @@ static void over_long_user_is_refused(void **state)
     struct sip_world *world = *state;
     memset(user, 'u', sizeof user);
     user[SIPUA_USER_MAX] = '\0';
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "REGISTER", .user = user, .call_id = "l", .cseq = 1 });
+    sip_peer_send(&world->peer,
+                  &(struct sip_peer_request){ .method = "REGISTER", .user = user, .call_id = "l", .cseq = 1 });
     assert_true(sip_peer_expect(&world->peer, 400, &message));
     user[SIPUA_USER_MAX - 1] = '\0';
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "REGISTER", .user = user, .call_id = "m", .cseq = 1 });
+    sip_peer_send(&world->peer,
+                  &(struct sip_peer_request){ .method = "REGISTER", .user = user, .call_id = "m", .cseq = 1 });
     assert_true(sip_peer_expect(&world->peer, 401, &message));
 }
 
@@ -140,10 +151,11 @@ static void too_large_message_over_tcp_is_refused(void **state)
     char head[512], local[WZ_ADDR_TEXT_MAX];
     struct sip_world *world = *state;
     struct wz_addr server = sipua_local(world->ua);
-    snprintf(head, sizeof head,
-             "MESSAGE sip:x SIP/2.0\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bKl\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
-             "Call-ID: large\r\nCSeq: 1 MESSAGE\r\nContent-Length: 200000\r\n\r\n",
-             wz_addr_format(&world->peer.local, local));
+    snprintf(
+        head, sizeof head,
+        "MESSAGE sip:x SIP/2.0\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bKl\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
+        "Call-ID: large\r\nCSeq: 1 MESSAGE\r\nContent-Length: 200000\r\n\r\n",
+        wz_addr_format(&world->peer.local, local));
     sip_peer_send_text(&world->peer, head);
     static char block[8192];
     memset(block, 'x', sizeof block - 1);
@@ -232,16 +244,24 @@ static void retransmitted_invite_is_one_call(void **state)
     char uri[128], server[WZ_ADDR_TEXT_MAX];
     assert_true(sip_world_invite(world, "alice", "secret", "1", "again", sip_world_sdp));
     snprintf(uri, sizeof uri, "sip:1@%s", wz_addr_format(&world->peer.server, server));
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "INVITE", .uri = uri, .user = "alice",
-                                                            .to_user = "someone", .call_id = "again", .cseq = 2,
-                                                            .branch = world->peer.branch, .body = sip_world_sdp });
+    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "INVITE",
+                                                            .uri = uri,
+                                                            .user = "alice",
+                                                            .to_user = "someone",
+                                                            .call_id = "again",
+                                                            .cseq = 2,
+                                                            .branch = world->peer.branch,
+                                                            .body = sip_world_sdp });
     assert_true(sip_peer_receive(&world->peer, &message, 5000)); /* the 100 again */
     assert_int_equal(message.status, 100);
     assert_int_equal(world->incoming_count, 1);
 }
 
 #define UDP(test) cmocka_unit_test_setup_teardown(test, sip_world_setup_udp, sip_world_teardown)
-#define TCP(test) { #test, test, sip_world_setup_tcp, sip_world_teardown, NULL }
+#define TCP(test)                                                                                                      \
+    {                                                                                                                  \
+#test, test, sip_world_setup_tcp, sip_world_teardown, NULL                                                     \
+    }
 
 int main(void)
 {

@@ -82,7 +82,8 @@ static void good_password_for_another_account_is_forbidden(void **state)
     struct sip_world *world = *state;
     char challenge[1024], auth[1024];
     struct sip_peer_request request = { .method = "REGISTER", .user = "bob", .call_id = "steal", .cseq = 1 };
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "REGISTER", .user = "alice", .call_id = "a", .cseq = 1 });
+    sip_peer_send(&world->peer,
+                  &(struct sip_peer_request){ .method = "REGISTER", .user = "alice", .call_id = "a", .cseq = 1 });
     assert_true(sip_peer_expect(&world->peer, 401, &message));
     assert_true(sip_peer_header(&message, "WWW-Authenticate", 0, challenge, sizeof challenge));
     sip_peer_digest("Authorization", challenge, "alice", "secret", "REGISTER", "sip:test", 1, auth, sizeof auth);
@@ -155,7 +156,8 @@ static void registration_that_is_not_refreshed_expires(void **state)
 
 static void expect_status(struct sip_world *world, const char *method, int status)
 {
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = method, .user = "alice", .call_id = method, .cseq = 1 });
+    sip_peer_send(&world->peer,
+                  &(struct sip_peer_request){ .method = method, .user = "alice", .call_id = method, .cseq = 1 });
     assert_true(sip_peer_expect(&world->peer, status, &message));
 }
 
@@ -176,7 +178,8 @@ static void other_methods_are_refused_without_asking_who(void **state)
 static void unknown_method_is_refused(void **state)
 {
     struct sip_world *world = *state;
-    sip_peer_send(&world->peer, &(struct sip_peer_request){ .method = "DANCE", .user = "alice", .call_id = "d", .cseq = 1 });
+    sip_peer_send(&world->peer,
+                  &(struct sip_peer_request){ .method = "DANCE", .user = "alice", .call_id = "d", .cseq = 1 });
     assert_true(sip_peer_receive(&world->peer, &message, 5000));
     assert_true(message.status == 405 || message.status == 501);
 }
@@ -202,17 +205,20 @@ static void taken_port_is_reported(void **state)
     struct sipua_config config = sip_world_config();
     struct sipua *second = NULL;
     config.listen = sipua_local(world->ua);
-    const struct sipua_handlers handlers = { .credentials = (int (*)(void *, const char *, struct sipua_credentials *))abort,
-                                             .incoming = (void (*)(void *, struct sipua_call *,
-                                                                   const struct sipua_incoming *))abort,
-                                             .event = (void (*)(void *, struct sipua_call *,
-                                                                const struct sipua_event *))abort };
+    const struct sipua_handlers handlers = {
+        .credentials = (int (*)(void *, const char *, struct sipua_credentials *))abort,
+        .incoming = (void (*)(void *, struct sipua_call *, const struct sipua_incoming *))abort,
+        .event = (void (*)(void *, struct sipua_call *, const struct sipua_event *))abort
+    };
     assert_int_equal(sipua_new(&second, world->context, &config, &handlers, NULL), -EADDRINUSE);
     assert_null(second);
 }
 
 #define UDP(test) cmocka_unit_test_setup_teardown(test, sip_world_setup_udp, sip_world_teardown)
-#define TCP(test) { #test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL }
+#define TCP(test)                                                                                                      \
+    {                                                                                                                  \
+#test "_over_tcp", test, sip_world_setup_tcp, sip_world_teardown, NULL                                         \
+    }
 
 int main(void)
 {
