@@ -17,7 +17,7 @@
 #define WZP_CLIENT_RING_MS       60000u
 #define WZP_CLIENT_INCOMING_MS   180000u /**< an offer nobody answers or cancels; relays give up before */
 #define WZP_CLIENT_MEDIA_MS      10000u
-#define WZP_CLIENT_MEDIA_DIAL_MS 3000u /**< first relay address to the fallback */
+#define WZP_CLIENT_MEDIA_DIAL_MS 1000u /**< announced relay address to the one we registered at, which is known to work */
 #define WZP_CLIENT_GRACE_MS      2000u /**< a Hangup that explains a lost or empty room may still come */
 /** MediaPathReport: a copy that comes before the peer waits for it is lost, so there are two. */
 #define WZP_CLIENT_REPORT_FIRST_MS  500u
