@@ -17,7 +17,7 @@ write_config() {
 # Written at the first start; yours to change. "wzp-gateway --print-config" shows every setting.
 data_dir: /data
 sip:
-  listen: 0.0.0.0:5060
+  listen: 0.0.0.0:${WZP_SIP_PORT:-5060}
   public_address: $WZP_PUBLIC_ADDRESS
 media:
   public_address: $WZP_PUBLIC_ADDRESS

@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
 
 from gateway import answering_client  # noqa: E402
-from harness import (ROOT, Case, Client, Failure, Phone, expect, expect_speech, free_port, make_speech,  # noqa: E402
+from harness import (ROOT, Case, Failure, Phone, expect, expect_speech, free_port, make_speech,  # noqa: E402
                      wait_until, wav_seconds)
 
 STATE = ROOT / "build" / "docker"
@@ -127,6 +127,10 @@ class Compose:
                f"{service} does not run: {self.run('logs', '--tail', '20', service, check=False).text[-500:]}")
         return state["Health"]["Status"]
 
+    def ctl(self, *arguments):
+        return json.loads(self.run("exec", "-T", "gateway", "wzpctl", "--socket", "/data/ctl.sock", "--json",
+                                   *arguments).text)
+
     def password(self, user):
         """As docs/docker.md tells the reader to look it up."""
         text = self.run("exec", "-T", "gateway", "cat", "/data/wzp-gateway.yaml").text
@@ -161,7 +165,7 @@ def step_phone_outside_hears_its_echo(state):
         setup_ms = phone.call("*43")
         time.sleep(wav_seconds(said) + 0.8)
         phone.hang_up()
-        phone.wait("CALL_CLOSED")
+        wait_until("the hang-up to reach the gateway", 5, lambda: compose.ctl("health")["calls"] == 0)
         verdict = expect_speech(case, said, phone.recorded(), "echo")
         return f"set-up {setup_ms:.0f} ms, similarity {verdict['similarity']:.3f}"
 
