@@ -8,6 +8,7 @@
 #include "gateway/media/codec_g711.h"
 #include "gateway/media/codec_opus.h"
 #include "gateway/media/plc.h"
+#include "wzp/base/seq.h"
 
 /** Longest packets we play. */
 #define OPUS_MAX_MS       120
@@ -32,7 +33,8 @@ struct gw_playout {
     int16_t *fifo;             /**< decoded, not pulled yet */
 
     bool has_input;
-    bool has_noise;            /**< comfort noise was announced and no audio came since */
+    bool has_noise;            /**< comfort noise was announced, */
+    uint16_t noise_seq;        /**< by this packet, and no audio from behind it has been played */
     float noise_amplitude;
     uint32_t noise_state;
     float mean_square;
@@ -172,6 +174,7 @@ void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov
     if (playout->noise_amplitude > INT16_MAX)
         playout->noise_amplitude = INT16_MAX;
     playout->has_noise = true;
+    playout->noise_seq = seq;
     playout->comfort_noise++;
     gw_jitter_note(playout->jitter, seq);
 }
@@ -266,7 +269,8 @@ static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_
 {
     switch (out->kind) {
     case GW_JITTER_FRAME:
-        p->has_noise = false;
+        if (seq16_before(p->noise_seq, out->seq))
+            p->has_noise = false;
         return decode(p, out, pcm);
     case GW_JITTER_EMPTY: {
         const size_t samples = conceal_samples(p, pcm, out->duration_ticks);

@@ -438,6 +438,26 @@ static void digits_from_signalling_are_played(void **state)
 
 /* ---- profiles ---- */
 
+static void a_low_profile_is_raised_while_digits_sound(void **state)
+{
+    struct gw_bridge_config config = media_world_config(GW_CODEC_PCMU);
+    struct media_world w;
+    size_t raised = 0;
+
+    (void)state;
+    config.wzp.profile = WZP_CODEC_OPUS_6K;
+    media_world_init(&w, &config);
+    talk(&w, 50);
+    media_phone_digit(&w, '5', 200);
+    talk(&w, 50);
+    for (size_t i = 0; i < w.wzp_count; i++)
+        raised += w.wzp[i].hdr.codec == WZP_CODEC_OPUS_24K;
+    assert_in_range(raised, 9, 15); /* 200 ms and the pause after it, in frames of 20 ms */
+    assert_int_equal(w.wzp[0].hdr.codec, WZP_CODEC_OPUS_6K);
+    assert_int_equal(w.wzp[w.wzp_count - 1].hdr.codec, WZP_CODEC_OPUS_6K);
+    media_world_done(&w);
+}
+
 static void the_profile_decides_codec_frame_and_rate(void **state)
 {
     struct gw_bridge_config config = media_world_config(GW_CODEC_PCMU);
@@ -486,6 +506,7 @@ int main(void)
         cmocka_unit_test(telephone_events_become_tones_in_every_profile_and_mode),
         cmocka_unit_test(damaged_events_neither_lose_nor_double_digits),
         cmocka_unit_test(digits_from_signalling_are_played),
+        cmocka_unit_test(a_low_profile_is_raised_while_digits_sound),
         cmocka_unit_test(the_profile_decides_codec_frame_and_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,7 +106,7 @@ static void shrinking_the_delay_leaves_no_click(void **state)
         while (sent <= t && !(t >= 50 && t < 57)) { /* seven frames late, once */
             int16_t pcm[FRAME] = { 0 };
             uint8_t code[FRAME];
-            gw_sine_render(200, 5000, 8000, &phase, pcm, FRAME); /* four whole periods: frames join at any place */
+            gw_sine_render(130, 5000, 8000, &phase, pcm, FRAME); /* 2.6 periods: a frame cut out leaves a step */
             gw_g711_encode(GW_G711_ULAW, pcm, FRAME, code);
             (void)gw_playout_put(p, sent, sent * FRAME, wz_bytes(code, FRAME), t * FRAME_US);
             sent++;
@@ -121,7 +121,7 @@ static void shrinking_the_delay_leaves_no_click(void **state)
     }
     gw_playout_stats(p, &stats);
     assert_true(stats.jitter.shrunk >= 3);
-    assert_true(worst < 1200); /* the sine's own steepest step is 785 */
+    assert_true(worst < 1200); /* the sine's own steepest step is 511, a cut's up to 10000 */
     gw_playout_free(p);
 }
 
@@ -193,6 +193,29 @@ static void wzp_packets_are_sorted_by_kind(void **state)
     gw_playout_free(p);
 }
 
+static void announced_noise_ends_with_the_next_audio(void **state)
+{
+    struct gw_playout *p = new_g711();
+    uint8_t code[FRAME];
+    int16_t pcm[FRAME];
+    double noisy = 0;
+
+    (void)state;
+    memset(code, 0xff, sizeof code);
+    for (unsigned n = 0; n < 100; n++) {
+        if (n < 20 || (n >= 40 && n < 60))
+            (void)gw_playout_put(p, (uint16_t)(n < 20 ? n : n - 19), n * FRAME, wz_bytes(code, FRAME), n * FRAME_US);
+        if (n == 20)
+            gw_playout_comfort(p, 20, -40);
+        (void)gw_playout_pull(p, n * FRAME_US + 1000, pcm);
+        if (n == 35)
+            noisy = rms(pcm, FRAME);
+    }
+    assert_true(noisy > 250 && noisy < 400); /* -40 dBov is an RMS of 328 */
+    assert_true(rms(pcm, FRAME) < 10);       /* a pause without announcement is silent */
+    gw_playout_free(p);
+}
+
 static void payloads_the_codec_does_not_have_are_counted(void **state)
 {
     struct gw_playout *p = new_g711();
@@ -252,6 +275,7 @@ int main(void)
         cmocka_unit_test(shrinking_the_delay_leaves_no_click),
         cmocka_unit_test(opus_of_any_wzp_profile_is_played_at_any_rate),
         cmocka_unit_test(wzp_packets_are_sorted_by_kind),
+        cmocka_unit_test(announced_noise_ends_with_the_next_audio),
         cmocka_unit_test(payloads_the_codec_does_not_have_are_counted),
         cmocka_unit_test(rates_a_codec_does_not_have_are_refused),
         cmocka_unit_test(level_is_measured),
