@@ -33,7 +33,7 @@ static void on_uni(void *arg, struct wzp_quic_conn *conn, struct wz_bytes body)
     (void)conn;
     log->unis++;
     log->uni_len = body.len;
-    if (body.len <= sizeof log->uni)
+    if (body.len && body.len <= sizeof log->uni)
         memcpy(log->uni, body.data, body.len);
 }
 

@@ -144,6 +144,7 @@ static void over_long_messages_are_reset_and_the_connection_lives(void **state)
         assert_int_equal(quic_log_send_number(p->ours, i), 0);
         assert_true(quic_wait(p->w->loop, p->theirs->messages == i + 1, QUIC_WAIT_MS));
         assert_int_equal(wzp_quic_stats(p->w->bob.quic)->streams_reset, i + 1);
+        assert_true(quic_wait(p->w->loop, p->ours->conn->unsent_bytes == 0, QUIC_WAIT_MS));
     }
     assert_numbers_in_order(p->theirs, 10);
     assert_int_equal(p->theirs->closed, 0);
