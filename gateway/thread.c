@@ -8,12 +8,14 @@
 
 #include "gateway/loop_glib.h"
 #include "wzp/rt/loop.h"
+#include "wzp/rt/mailbox.h"
 
 struct gw_thread {
     struct gw_thread_config config;
     GMainContext *context;
     GMainLoop *main_loop;
     struct wz_loop *loop;
+    struct wz_mailbox *stop_box; /* one item: time to go */
     GSource *source;
     pthread_t thread;
     bool running;
@@ -34,6 +36,13 @@ static void *run(void *arg)
     }
     g_main_context_pop_thread_default(self->context);
     return NULL;
+}
+
+static void on_stop(void *arg, void *item)
+{
+    struct gw_thread *self = arg;
+    (void)item;
+    g_main_loop_quit(self->main_loop);
 }
 
 static int start_thread(struct gw_thread *self)
@@ -61,6 +70,9 @@ int gw_thread_new(struct gw_thread **ret, const struct gw_thread_config *config)
     err = wz_loop_new(&self->loop);
     if (err)
         goto out;
+    err = wz_mailbox_new(&self->stop_box, self->loop, 1, 1, on_stop, self);
+    if (err)
+        goto out;
     self->source = gw_loop_attach(self->loop, self->context);
     /* start() may ask for the loop through *ret. */
     *ret = self;
@@ -74,25 +86,15 @@ out:
     return err;
 }
 
-static gboolean quit(gpointer arg)
-{
-    g_main_loop_quit(arg);
-    return G_SOURCE_REMOVE;
-}
-
 void gw_thread_free(struct gw_thread *self)
 {
     if (!self)
         return;
     if (self->running) {
-        /* As a source of the context it is seen also when the loop has not started to run yet. */
-        GSource *idle = g_idle_source_new();
-        g_source_set_priority(idle, G_PRIORITY_HIGH);
-        g_source_set_callback(idle, quit, self->main_loop, NULL);
-        g_source_attach(idle, self->context);
-        g_source_unref(idle);
+        (void)wz_mailbox_post(self->stop_box, ""); /* empty: only we post, and once */
         (void)pthread_join(self->thread, NULL);
     }
+    wz_mailbox_free(self->stop_box, NULL);
     if (self->source) {
         g_source_destroy(self->source);
         g_source_unref(self->source);
