@@ -164,6 +164,38 @@ static void opus_of_any_wzp_profile_is_played_at_any_rate(void **state)
     }
 }
 
+/* A word begins and its first frame is lost: only the next packet's FEC knows that it was there. */
+static void a_lost_onset_is_rebuilt_from_in_band_fec(void **state)
+{
+    const struct gw_opus_encoder_config config = { .rate_hz = 16000, .bitrate_bps = 24000, .complexity = 5 };
+    struct gw_playout *p = new_wzp(16000);
+    struct gw_opus_encoder *enc;
+    static int16_t out[60 * 320];
+    double phase[4] = { 0 }, loudest = 0;
+    size_t first_loud = 0;
+
+    (void)state;
+    assert_int_equal(gw_opus_encoder_new(&enc, &config), 0);
+    gw_opus_encoder_set_loss(enc, 20);
+    for (uint16_t n = 0; n < 60; n++) {
+        int16_t pcm[320] = { 0 };
+        uint8_t packet[GW_OPUS_PACKET_MAX];
+        for (unsigned h = 0; h < 4 && n >= 30; h++)
+            gw_sine_render(160 * (h + 1), 3000, 16000, &phase[h], pcm, 320);
+        const int len = gw_opus_encode(enc, pcm, 320, packet, sizeof packet);
+        if (n != 30)
+            (void)gw_playout_put(p, n, n * 20u, wz_bytes(packet, (size_t)len), n * FRAME_US);
+        (void)gw_playout_pull(p, n * UINT64_C(20000) + 1000, out + n * 320);
+    }
+    for (size_t n = 0; n < 60; n++)
+        loudest = fmax(loudest, rms(out + n * 320, 320));
+    while (rms(out + first_loud * 320, 320) < loudest / 4)
+        first_loud++;
+    assert_int_equal(first_loud, 30 + 2); /* two frames of delay, none swallowed */
+    gw_opus_encoder_free(enc);
+    gw_playout_free(p);
+}
+
 static void wzp_packets_are_sorted_by_kind(void **state)
 {
     struct gw_playout *p = new_wzp(8000);
@@ -274,6 +306,7 @@ int main(void)
         cmocka_unit_test(packets_of_10_to_60_ms_give_the_same_even_stream),
         cmocka_unit_test(shrinking_the_delay_leaves_no_click),
         cmocka_unit_test(opus_of_any_wzp_profile_is_played_at_any_rate),
+        cmocka_unit_test(a_lost_onset_is_rebuilt_from_in_band_fec),
         cmocka_unit_test(wzp_packets_are_sorted_by_kind),
         cmocka_unit_test(announced_noise_ends_with_the_next_audio),
         cmocka_unit_test(payloads_the_codec_does_not_have_are_counted),
