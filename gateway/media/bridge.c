@@ -10,8 +10,8 @@
 #define GRID_US      5000
 #define PTIME_MAX_MS 60
 /** G.711 is transcoded at its own rate; tones and unfitting Opus frames at wide band. */
-#define NARROW_HZ    8000
-#define WIDE_HZ      16000
+#define NARROW_HZ 8000
+#define WIDE_HZ   16000
 
 static uint64_t on_grid(uint64_t us)
 {

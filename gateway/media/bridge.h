@@ -38,29 +38,29 @@ struct gw_bridge;
 struct gw_rtp_params {
     enum gw_codec codec;
     uint8_t payload_type;
-    uint8_t dtmf_payload_type;     /**< GW_RTP_PT_NONE: no telephone events */
-    uint32_t dtmf_clock_hz;        /**< of the event's rtpmap; 0: 8000 */
-    unsigned ptime_ms;             /**< of what we send (G.711): 10..60 in steps of 10; 0: 20 */
-    struct wz_addr remote;         /**< the peer's SDP address; family NONE or IP 0.0.0.0: not known, wait for the latch */
-    struct wz_addr remote_rtcp;    /**< a=rtcp; family NONE: remote's port + 1 (or the same with rtcp_mux) */
-    struct wz_addr signalling;     /**< source of the peer's signalling; only the IP counts; may be NONE */
+    uint8_t dtmf_payload_type;  /**< GW_RTP_PT_NONE: no telephone events */
+    uint32_t dtmf_clock_hz;     /**< of the event's rtpmap; 0: 8000 */
+    unsigned ptime_ms;          /**< of what we send (G.711): 10..60 in steps of 10; 0: 20 */
+    struct wz_addr remote;      /**< the peer's SDP address; family NONE or IP 0.0.0.0: not known, wait for the latch */
+    struct wz_addr remote_rtcp; /**< a=rtcp; family NONE: remote's port + 1 (or the same with rtcp_mux) */
+    struct wz_addr signalling;  /**< source of the peer's signalling; only the IP counts; may be NONE */
     bool rtcp_mux;
     bool latch_any_source;
-    bool send;                     /**< we may send RTP (peer is sendrecv or recvonly) */
-    bool recv;                     /**< we accept RTP (peer is sendrecv or sendonly) */
+    bool send; /**< we may send RTP (peer is sendrecv or recvonly) */
+    bool recv; /**< we accept RTP (peer is sendrecv or sendonly) */
 };
 
 struct gw_wzp_params {
-    enum wzp_codec profile;        /**< Opus nibble to send when we encode; WZP_CODEC_OPUS_24K by default (0) */
-    unsigned complexity;           /**< 0..10 */
+    enum wzp_codec profile; /**< Opus nibble to send when we encode; WZP_CODEC_OPUS_24K by default (0) */
+    unsigned complexity;    /**< 0..10 */
 };
 
 struct gw_bridge_config {
     struct gw_rtp_params rtp;
     struct gw_wzp_params wzp;
     unsigned jitter_min_ms, jitter_initial_ms, jitter_max_ms; /**< 0: 20, 40, 200 */
-    const char *cname;             /**< RTCP CNAME, copied, cut at GW_RTCP_CNAME_MAX; NULL: a random one */
-    const struct wz_rng *rng;      /**< SSRC, first sequence number and timestamp; borrowed for the call */
+    const char *cname;        /**< RTCP CNAME, copied, cut at GW_RTCP_CNAME_MAX; NULL: a random one */
+    const struct wz_rng *rng; /**< SSRC, first sequence number and timestamp; borrowed for the call */
 
     void (*send_rtp)(void *arg, const uint8_t *data, size_t len, const struct wz_addr *to);
     void (*send_rtcp)(void *arg, const uint8_t *data, size_t len, const struct wz_addr *to);
@@ -73,33 +73,33 @@ struct gw_bridge_stats {
     /* From and to the phone. */
     uint64_t rtp_rx, rtp_tx, rtp_rx_bytes, rtp_tx_bytes;
     uint64_t rtp_lost, rtp_late, rtp_duplicate;
-    uint64_t rtp_strangers;        /**< from an address that is not the peer's */
-    uint64_t rtp_watched;          /**< dropped while their source was being learned */
-    uint64_t rtp_bad;              /**< not RTP, or a payload the codec does not have */
-    uint64_t rtp_bad_pt;           /**< a payload type that was not negotiated */
-    uint64_t rtp_on_hold;          /**< dropped because the negotiated direction forbids it */
+    uint64_t rtp_strangers; /**< from an address that is not the peer's */
+    uint64_t rtp_watched;   /**< dropped while their source was being learned */
+    uint64_t rtp_bad;       /**< not RTP, or a payload the codec does not have */
+    uint64_t rtp_bad_pt;    /**< a payload type that was not negotiated */
+    uint64_t rtp_on_hold;   /**< dropped because the negotiated direction forbids it */
     uint64_t rtcp_rx, rtcp_tx, rtcp_bad;
-    uint64_t rtp_last_rx_us;       /**< accepted RTP or RTCP; 0: never */
+    uint64_t rtp_last_rx_us; /**< accepted RTP or RTCP; 0: never */
     uint32_t rtp_jitter_us;
-    uint32_t rtp_delay_us;         /**< jitter buffer towards WZP; 0 in pass-through */
-    uint64_t rtp_concealed;        /**< frames invented in what goes to WZP */
+    uint32_t rtp_delay_us;  /**< jitter buffer towards WZP; 0 in pass-through */
+    uint64_t rtp_concealed; /**< frames invented in what goes to WZP */
     enum gw_latch_state latch;
-    struct wz_addr rtp_source;     /**< where RTP is sent now */
+    struct wz_addr rtp_source; /**< where RTP is sent now */
     /* What the phone's RTCP says about our stream. */
-    uint8_t peer_fraction_lost;    /**< 0..255 */
+    uint8_t peer_fraction_lost; /**< 0..255 */
     uint32_t peer_lost;
     uint32_t peer_jitter_us;
-    uint32_t rtt_us;               /**< 0: not known */
+    uint32_t rtt_us; /**< 0: not known */
     bool peer_bye;
     /* From and to the WZP peer. */
     uint64_t wzp_rx, wzp_tx, wzp_rx_bytes, wzp_tx_bytes;
     uint64_t wzp_lost, wzp_late, wzp_duplicate;
-    uint64_t wzp_bad;              /**< truncated, or Opus that is none */
-    uint64_t wzp_bad_codec;        /**< nibbles 9..15 */
+    uint64_t wzp_bad;       /**< truncated, or Opus that is none */
+    uint64_t wzp_bad_codec; /**< nibbles 9..15 */
     uint64_t wzp_codec2;
     uint64_t wzp_repair;
     uint64_t wzp_comfort_noise;
-    uint64_t wzp_not_ready;        /**< frames not sent because the path was not up */
+    uint64_t wzp_not_ready; /**< frames not sent because the path was not up */
     uint64_t wzp_last_rx_us;
     uint32_t wzp_jitter_us;
     uint32_t wzp_delay_us;
@@ -107,13 +107,13 @@ struct gw_bridge_stats {
     uint64_t wzp_reports_rx, wzp_reports_tx;
     struct wzp_quality_report wzp_report; /**< the newest one received */
     /* Both. */
-    bool pass_through_rtp;         /**< phone -> WZP unchanged at present */
-    bool pass_through_wzp;         /**< WZP -> phone unchanged */
-    int rtp_level_dbov;            /**< level of the phone's audio, -127..0; 1: not known (pass-through) */
+    bool pass_through_rtp; /**< phone -> WZP unchanged at present */
+    bool pass_through_wzp; /**< WZP -> phone unchanged */
+    int rtp_level_dbov;    /**< level of the phone's audio, -127..0; 1: not known (pass-through) */
     int wzp_level_dbov;
-    uint64_t dtmf_digits;          /**< from telephone events */
-    uint64_t skipped_ticks;        /**< 20 ms periods lost because nobody called gw_bridge_tick() */
-    uint32_t path_delay_us;        /**< estimate phone -> WZP inside us: jitter buffer and half the RTCP round trip */
+    uint64_t dtmf_digits;   /**< from telephone events */
+    uint64_t skipped_ticks; /**< 20 ms periods lost because nobody called gw_bridge_tick() */
+    uint32_t path_delay_us; /**< estimate phone -> WZP inside us: jitter buffer and half the RTCP round trip */
 };
 
 /** 0, -ENOMEM, -EINVAL (a parameter out of range). The 20 ms clock starts at now_us, rounded up to a 5 ms grid, so that

@@ -19,17 +19,17 @@
 
 /** What depends on the negotiated codec; made as a whole, exchanged as a whole. */
 struct gw_bridge_codecs {
-    uint32_t rate_hz;                 /**< of all PCM inside the bridge */
+    uint32_t rate_hz; /**< of all PCM inside the bridge */
     struct gw_playout *from_rtp;
-    struct gw_playout *from_wzp;      /**< G.711 only: Opus legs get the packets as they are */
-    struct gw_opus_encoder *encoder;  /**< of tones too, where audio passes through */
+    struct gw_playout *from_wzp;     /**< G.711 only: Opus legs get the packets as they are */
+    struct gw_opus_encoder *encoder; /**< of tones too, where audio passes through */
 };
 
 struct gw_bridge {
-    struct gw_bridge_config config;   /**< rtp and wzp hold what is in force */
+    struct gw_bridge_config config; /**< rtp and wzp hold what is in force */
     struct gw_bridge_codecs codecs;
-    struct gw_bridge_stats stats;     /**< the plain counters; the rest is gathered on demand */
-    uint64_t now_us;                  /**< of the call being served */
+    struct gw_bridge_stats stats; /**< the plain counters; the rest is gathered on demand */
+    uint64_t now_us;              /**< of the call being served */
 
     bool is_ticking;
     uint64_t next_tick_us;
@@ -41,12 +41,12 @@ struct gw_bridge {
     struct gw_tone tone;
     struct gw_seqmap to_wzp;
     bool wzp_ready;
-    bool wzp_started;                 /**< a frame has been sent: timestamps run from here on */
-    bool reencodes;                   /**< an Opus phone sends frames that WZP does not have */
-    unsigned fitting_run;             /**< fitting packets in a row while reencodes */
-    int16_t pcm[ENCODE_SAMPLES_MAX];  /**< waits for a whole frame */
+    bool wzp_started;                /**< a frame has been sent: timestamps run from here on */
+    bool reencodes;                  /**< an Opus phone sends frames that WZP does not have */
+    unsigned fitting_run;            /**< fitting packets in a row while reencodes */
+    int16_t pcm[ENCODE_SAMPLES_MAX]; /**< waits for a whole frame */
     size_t pcm_count;
-    enum wzp_codec frame_profile;     /**< of the frame being collected */
+    enum wzp_codec frame_profile; /**< of the frame being collected */
     unsigned frames_since_report;
     bool has_path_report;
     struct wzp_quality_report path_report;
@@ -62,7 +62,7 @@ struct gw_bridge {
 
     /* RTCP */
     char cname[GW_RTCP_CNAME_MAX + 1];
-    struct wz_addr rtcp_source;       /**< learned; family NONE: not yet */
+    struct wz_addr rtcp_source; /**< learned; family NONE: not yet */
     uint64_t next_rtcp_us;
     uint32_t last_rtp_ticks;
     uint64_t last_rtp_us;

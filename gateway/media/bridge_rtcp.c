@@ -28,8 +28,7 @@ void bridge_send_report(struct gw_bridge *b, bool bye)
         const uint64_t since_us = b->now_us - b->last_rtp_us;
         report.has_sender_info = true;
         report.ntp = gw_rtcp_ntp(b->now_us);
-        report.rtp_ticks =
-            b->last_rtp_ticks + (uint32_t)(since_us * gw_codec_clock_hz(b->config.rtp.codec) / 1000000);
+        report.rtp_ticks = b->last_rtp_ticks + (uint32_t)(since_us * gw_codec_clock_hz(b->config.rtp.codec) / 1000000);
         report.packets = (uint32_t)b->stats.rtp_tx;
         report.octets = (uint32_t)b->stats.rtp_tx_bytes;
         b->rtp_tx_reported = b->stats.rtp_tx;

@@ -73,8 +73,8 @@ static void encode(struct gw_bridge *b)
 void bridge_tick_to_wzp(struct gw_bridge *b, uint64_t tick_us)
 {
     const bool is_tone = gw_tone_is_active(&b->tone);
-    const bool plays_audio = (!bridge_is_opus(b) || b->reencodes) && b->config.rtp.recv &&
-                             !gw_playout_is_fresh(b->codecs.from_rtp);
+    const bool plays_audio =
+        (!bridge_is_opus(b) || b->reencodes) && b->config.rtp.recv && !gw_playout_is_fresh(b->codecs.from_rtp);
     const size_t samples = b->codecs.rate_hz / 50;
     struct gw_dtmf_out ended;
     int16_t *end;

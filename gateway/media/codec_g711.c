@@ -7,18 +7,18 @@
 #define ULAW_CLIP 32635
 
 /* One expansion step per code, spelled as a constant expression so that the tables need no start-up code. */
-#define U_MAG(c)  (((((~(c) & 0x0f) << 3) + ULAW_BIAS) << ((~(c) & 0x70) >> 4)) - ULAW_BIAS)
-#define U(c)      ((int16_t)((c) & 0x80 ? U_MAG(c) : -U_MAG(c)))
+#define U_MAG(c)  (((((~(c)&0x0f) << 3) + ULAW_BIAS) << ((~(c)&0x70) >> 4)) - ULAW_BIAS)
+#define U(c)      ((int16_t)((c)&0x80 ? U_MAG(c) : -U_MAG(c)))
 #define A_X(c)    ((c) ^ 0x55)
 #define A_SEG(c)  ((A_X(c) & 0x70) >> 4)
 #define A_BASE(c) (((A_X(c) & 0x0f) << 4) + 8)
 #define A_MAG(c)  (A_SEG(c) == 0 ? A_BASE(c) : (A_BASE(c) + 0x100) << (A_SEG(c) ? A_SEG(c) - 1 : 0))
 #define A(c)      ((int16_t)(A_X(c) & 0x80 ? A_MAG(c) : -A_MAG(c)))
 
-#define ROW4(F, c)   F(c), F((c) + 1), F((c) + 2), F((c) + 3)
-#define ROW16(F, c)  ROW4(F, c), ROW4(F, (c) + 4), ROW4(F, (c) + 8), ROW4(F, (c) + 12)
-#define ROW64(F, c)  ROW16(F, c), ROW16(F, (c) + 16), ROW16(F, (c) + 32), ROW16(F, (c) + 48)
-#define ROW256(F)    ROW64(F, 0), ROW64(F, 64), ROW64(F, 128), ROW64(F, 192)
+#define ROW4(F, c)  F(c), F((c) + 1), F((c) + 2), F((c) + 3)
+#define ROW16(F, c) ROW4(F, c), ROW4(F, (c) + 4), ROW4(F, (c) + 8), ROW4(F, (c) + 12)
+#define ROW64(F, c) ROW16(F, c), ROW16(F, (c) + 16), ROW16(F, (c) + 32), ROW16(F, (c) + 48)
+#define ROW256(F)   ROW64(F, 0), ROW64(F, 64), ROW64(F, 128), ROW64(F, 192)
 
 static const int16_t ulaw_table[256] = { ROW256(U) };
 static const int16_t alaw_table[256] = { ROW256(A) };

@@ -20,9 +20,9 @@ struct gw_opus_encoder;
 struct gw_opus_decoder;
 
 struct gw_opus_encoder_config {
-    uint32_t rate_hz;       /**< 8000, 16000 or 48000 */
-    uint32_t bitrate_bps;   /**< 6000..64000 */
-    unsigned complexity;    /**< 0..10 */
+    uint32_t rate_hz;     /**< 8000, 16000 or 48000 */
+    uint32_t bitrate_bps; /**< 6000..64000 */
+    unsigned complexity;  /**< 0..10 */
     bool dtx;
 };
 

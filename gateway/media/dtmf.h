@@ -14,9 +14,9 @@
 #define GW_DTMF_TIMEOUT_US 200000
 
 struct gw_dtmf_event {
-    uint8_t code;            /**< 0..15 are digits, 16 flash */
+    uint8_t code; /**< 0..15 are digits, 16 flash */
     bool end;
-    uint8_t volume;          /**< 0..63: minus dBm0 */
+    uint8_t volume; /**< 0..63: minus dBm0 */
     uint16_t duration_ticks;
 };
 
@@ -28,26 +28,26 @@ char gw_dtmf_digit(uint8_t code);
 
 /** What one packet (or the passing of time) means, in this order. */
 struct gw_dtmf_out {
-    bool ends_former;        /**< the former digit ended, its end packets were lost */
+    bool ends_former; /**< the former digit ended, its end packets were lost */
     uint32_t former_ms;
-    bool begins;             /**< a new digit sounds from now on */
+    bool begins; /**< a new digit sounds from now on */
     char digit;
-    bool ends;               /**< the present digit ended (also together with begins) */
-    uint32_t duration_ms;    /**< its length, when ends */
+    bool ends;            /**< the present digit ended (also together with begins) */
+    uint32_t duration_ms; /**< its length, when ends */
 };
 
 struct gw_dtmf_rx {
     uint32_t clock_hz;
-    bool seen;                 /**< an event was heard; ssrc and timestamp name the last one */
-    bool active;               /**< and it has not ended */
+    bool seen;   /**< an event was heard; ssrc and timestamp name the last one */
+    bool active; /**< and it has not ended */
     uint32_t ssrc;
-    uint32_t timestamp;        /**< of the first segment's start */
-    uint32_t segment_ticks;    /**< start of the present segment, relative to timestamp (long events) */
+    uint32_t timestamp;     /**< of the first segment's start */
+    uint32_t segment_ticks; /**< start of the present segment, relative to timestamp (long events) */
     uint32_t duration_ticks;
     char digit;
     uint64_t last_us;
-    uint64_t digits;           /**< counted once each */
-    uint64_t ignored;          /**< events that are no digit, or malformed */
+    uint64_t digits;  /**< counted once each */
+    uint64_t ignored; /**< events that are no digit, or malformed */
 };
 
 /** clock_hz: of the event's own rtpmap, which may differ from the codec's. */

@@ -16,15 +16,15 @@
 #define CHANGE_EVERY       25
 #define CHANGE_EVERY_QUIET 2
 /** Concealed frames in a row after which nothing is heard any more, so that waiting longer does no harm. */
-#define FADED_FRAMES       5
+#define FADED_FRAMES 5
 /** A packet this long overdue is played although the gap before it is not filled up. */
-#define OVERDUE_US         40000
+#define OVERDUE_US 40000
 /** Late or known packets in a row that prove a restarted stream rather than a slow network. */
-#define STALE_RUN           5
+#define STALE_RUN 5
 /** Largest loss that is taken for one when nothing waits; beyond, the sender has restarted. */
-#define LOSS_STEP_MAX      3000
+#define LOSS_STEP_MAX 3000
 /** The shortest Opus frame: gaps below it are rounding. */
-#define GAP_MIN_DIVISOR    400
+#define GAP_MIN_DIVISOR 400
 
 enum slot_state {
     SLOT_FREE,
@@ -48,15 +48,15 @@ struct gw_jitter {
     int64_t max_ticks;
     struct gw_timing timing;
 
-    bool synced;           /**< a stream is known */
-    bool playing;          /**< its first frame was due */
-    uint16_t last_seq;     /**< everything up to it is accounted for */
+    bool synced;       /**< a stream is known */
+    bool playing;      /**< its first frame was due */
+    uint16_t last_seq; /**< everything up to it is accounted for */
     uint16_t highest_seq;
-    int64_t last_ticks;    /**< for unwrapping */
-    int64_t end_ticks;     /**< one past the newest packet's audio */
-    int64_t floor_ticks;   /**< audio before this has been played or given up: later arrivals are late */
-    int64_t play_ticks;    /**< the play point; runs ahead of floor in an underrun */
-    uint32_t frame_ticks;  /**< duration of the newest frame */
+    int64_t last_ticks;   /**< for unwrapping */
+    int64_t end_ticks;    /**< one past the newest packet's audio */
+    int64_t floor_ticks;  /**< audio before this has been played or given up: later arrivals are late */
+    int64_t play_ticks;   /**< the play point; runs ahead of floor in an underrun */
+    uint32_t frame_ticks; /**< duration of the newest frame */
 
     unsigned waiting;
     unsigned underrun_run; /**< UNDERRUN frames whose reason (loss, lateness, pause) is not known yet */
@@ -65,7 +65,7 @@ struct gw_jitter {
     int64_t least_fill[2]; /**< least audio left after a frame, of this and of the former half second */
     unsigned fill_age;
     bool is_silent;
-    bool has_candidate;    /**< a jump waits to be confirmed by its successor */
+    bool has_candidate; /**< a jump waits to be confirmed by its successor */
     uint16_t candidate_seq;
 
     struct gw_jitter_stats stats;
@@ -425,8 +425,7 @@ static int64_t ticks_of_us(const struct gw_jitter *j, int64_t us)
 
 static bool wants_growth(const struct gw_jitter *j, const struct slot *s, uint64_t now_us)
 {
-    const int64_t short_ticks =
-        ticks_of_us(j, j->timing.target_us - gw_timing_delay_us(&j->timing, s->ticks, now_us));
+    const int64_t short_ticks = ticks_of_us(j, j->timing.target_us - gw_timing_delay_us(&j->timing, s->ticks, now_us));
 
     if (short_ticks * 2 <= s->duration)
         return false;
@@ -435,8 +434,7 @@ static bool wants_growth(const struct gw_jitter *j, const struct slot *s, uint64
 
 static bool wants_shrinking(struct gw_jitter *j, const struct slot *s, uint64_t now_us)
 {
-    const int64_t spare_ticks =
-        ticks_of_us(j, gw_timing_delay_us(&j->timing, s->ticks, now_us) - j->timing.target_us);
+    const int64_t spare_ticks = ticks_of_us(j, gw_timing_delay_us(&j->timing, s->ticks, now_us) - j->timing.target_us);
     const int64_t fill = j->end_ticks - s->ticks - s->duration;
     int64_t least = j->least_fill[0] < j->least_fill[1] ? j->least_fill[0] : j->least_fill[1];
 
@@ -500,8 +498,7 @@ void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_o
         return;
     }
     const bool is_gap = s->ticks - jitter->play_ticks >= jitter->clock_hz / GAP_MIN_DIVISOR;
-    const int64_t overdue_us =
-        gw_timing_delay_us(&jitter->timing, s->ticks, now_us) - jitter->timing.target_us;
+    const int64_t overdue_us = gw_timing_delay_us(&jitter->timing, s->ticks, now_us) - jitter->timing.target_us;
     if (is_gap && overdue_us < OVERDUE_US) {
         pop_gap(jitter, s, ret);
     } else if (wants_growth(jitter, s, now_us)) {

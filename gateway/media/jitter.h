@@ -27,17 +27,17 @@
 struct gw_jitter;
 
 struct gw_jitter_config {
-    uint32_t clock_hz;    /**< timestamp ticks per second: 8000, 48000; 1000 for WZP */
-    unsigned min_ms;      /**< 0: 20 */
-    unsigned initial_ms;  /**< 0: 40 */
-    unsigned max_ms;      /**< 0: 200 */
+    uint32_t clock_hz;   /**< timestamp ticks per second: 8000, 48000; 1000 for WZP */
+    unsigned min_ms;     /**< 0: 20 */
+    unsigned initial_ms; /**< 0: 40 */
+    unsigned max_ms;     /**< 0: 200 */
 };
 
 struct gw_jitter_packet {
     uint16_t seq;
-    uint32_t timestamp;       /**< ticks */
-    uint32_t duration_ticks;  /**< of this packet's audio; 0 is refused */
-    struct wz_bytes payload;  /**< copied; 1..GW_JITTER_PAYLOAD_MAX bytes */
+    uint32_t timestamp;      /**< ticks */
+    uint32_t duration_ticks; /**< of this packet's audio; 0 is refused */
+    struct wz_bytes payload; /**< copied; 1..GW_JITTER_PAYLOAD_MAX bytes */
 };
 
 enum gw_jitter_kind {
@@ -56,24 +56,24 @@ struct gw_jitter_out {
     bool drop;
     uint16_t seq;
     uint32_t duration_ticks;
-    struct wz_bytes payload;  /**< FRAME; valid until the next call on this buffer */
-    struct wz_bytes fec;      /**< LOST; empty when there is none; valid as payload */
+    struct wz_bytes payload; /**< FRAME; valid until the next call on this buffer */
+    struct wz_bytes fec;     /**< LOST; empty when there is none; valid as payload */
 };
 
 struct gw_jitter_stats {
-    uint64_t received;   /**< packets accepted */
-    uint64_t lost;       /**< sequence numbers that never came in time and never came late */
-    uint64_t late;       /**< came after their play time; dropped */
+    uint64_t received; /**< packets accepted */
+    uint64_t lost;     /**< sequence numbers that never came in time and never came late */
+    uint64_t late;     /**< came after their play time; dropped */
     uint64_t duplicate;
-    uint64_t overflow;   /**< dropped because buffer or pool was full, or longer than the delay limit */
-    uint64_t concealed;  /**< frames the caller had to invent: loss, late, growth */
-    uint64_t silence;    /**< frames of DTX */
-    uint64_t shrunk;     /**< frames dropped to lower the delay */
-    uint64_t resyncs;    /**< jumps of the stream that were followed */
-    uint32_t jitter_us;  /**< RFC 3550 interarrival jitter */
-    uint32_t delay_us;   /**< present delay of the play point */
+    uint64_t overflow;  /**< dropped because buffer or pool was full, or longer than the delay limit */
+    uint64_t concealed; /**< frames the caller had to invent: loss, late, growth */
+    uint64_t silence;   /**< frames of DTX */
+    uint64_t shrunk;    /**< frames dropped to lower the delay */
+    uint64_t resyncs;   /**< jumps of the stream that were followed */
+    uint32_t jitter_us; /**< RFC 3550 interarrival jitter */
+    uint32_t delay_us;  /**< present delay of the play point */
     uint32_t target_us;
-    unsigned depth;      /**< packets waiting */
+    unsigned depth; /**< packets waiting */
 };
 
 /** 0, -ENOMEM, -EINVAL (clock outside 1000..192000, or not min <= initial <= max <= 1000 ms). */

@@ -11,7 +11,7 @@
 #define GW_STORE_CHUNK_BYTES 124
 /** 320 ms of G.711, 200 ms of Opus at 128 kb/s: more than the longest delay. */
 #define GW_STORE_CHUNKS 32
-#define GW_STORE_NONE UINT8_MAX
+#define GW_STORE_NONE   UINT8_MAX
 
 struct gw_store {
     uint8_t next[GW_STORE_CHUNKS];

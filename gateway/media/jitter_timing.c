@@ -2,16 +2,16 @@
 
 #include <stdlib.h>
 
-#define BUCKET_US        10000
-#define WINDOW_US        2000000u
+#define BUCKET_US 10000
+#define WINDOW_US 2000000u
 /** Offsets that change by more than this belong to a stream that paused or restarted its clock. */
-#define JUMP_US          1000000
+#define JUMP_US 1000000
 /** Share of packets that shall be in time. */
-#define QUANTILE         0.97f
+#define QUANTILE 0.97f
 /** Memory of the histogram: fast at the start, then some ten seconds. */
-#define FORGET_START     0.99f
-#define FORGET           0.998f
-#define START_PACKETS    300
+#define FORGET_START  0.99f
+#define FORGET        0.998f
+#define START_PACKETS 300
 
 static int64_t us_of(const struct gw_timing *t, int64_t ticks)
 {

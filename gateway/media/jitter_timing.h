@@ -12,10 +12,10 @@ struct gw_timing {
     uint32_t clock_hz;
     int64_t min_us, initial_us, max_us;
     bool started;
-    int64_t floor_us[2];        /**< least offset (arrival - timestamp) of this and of the former window */
+    int64_t floor_us[2]; /**< least offset (arrival - timestamp) of this and of the former window */
     uint64_t window_end_us;
     int64_t last_offset_us;
-    uint32_t jitter_scaled_us;  /**< 16 x */
+    uint32_t jitter_scaled_us; /**< 16 x */
     uint32_t packets;
     float late[GW_TIMING_BUCKETS]; /**< share of packets that late, in steps of 10 ms; forgets slowly */
     int64_t target_us;

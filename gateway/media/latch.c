@@ -2,14 +2,12 @@
 
 #include "wzp/base/seq.h"
 
-
 static bool is_sendable(const struct wz_addr *addr)
 {
     return !wz_addr_is_any(addr) && addr->port != 0;
 }
 
-void gw_latch_init(struct gw_latch *latch, const struct wz_addr *sdp, const struct wz_addr *signalling,
-                   bool any_source)
+void gw_latch_init(struct gw_latch *latch, const struct wz_addr *sdp, const struct wz_addr *signalling, bool any_source)
 {
     *latch = (struct gw_latch){
         .sdp = wz_addr_unmap(*sdp),

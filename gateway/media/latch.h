@@ -31,8 +31,8 @@ enum gw_latch_state {
 };
 
 enum gw_latch_verdict {
-    GW_LATCH_ACCEPT,    /**< media of this leg */
-    GW_LATCH_WATCH,     /**< may become the source; not played yet */
+    GW_LATCH_ACCEPT, /**< media of this leg */
+    GW_LATCH_WATCH,  /**< may become the source; not played yet */
     GW_LATCH_STRANGER,
 };
 
@@ -50,7 +50,7 @@ struct gw_latch {
     bool any_source;           /**< policy: believe any IP that sends four good packets (trunk opted out) */
     struct wz_addr source;     /**< learned; valid unless UNLATCHED */
     uint64_t latched_us;
-    unsigned moves;            /**< transitions to LATCHED or LOCKED since the start */
+    unsigned moves; /**< transitions to LATCHED or LOCKED since the start */
     struct gw_latch_candidate candidate[GW_LATCH_CANDIDATES];
     unsigned candidate_count;
 };
@@ -60,8 +60,8 @@ void gw_latch_init(struct gw_latch *latch, const struct wz_addr *sdp, const stru
 /** A new offer/answer: another SDP address starts learning afresh; the same address keeps what was learned. */
 void gw_latch_update(struct gw_latch *latch, const struct wz_addr *sdp, const struct wz_addr *signalling);
 /** Judge one packet whose payload type was found to be negotiated. */
-enum gw_latch_verdict gw_latch_packet(struct gw_latch *latch, const struct wz_addr *from, uint32_t ssrc,
-                                      uint16_t seq, uint64_t now_us);
+enum gw_latch_verdict gw_latch_packet(struct gw_latch *latch, const struct wz_addr *from, uint32_t ssrc, uint16_t seq,
+                                      uint64_t now_us);
 /** Where to send; family NONE when the SDP gave no usable address and nothing was learned. */
 struct wz_addr gw_latch_target(const struct gw_latch *latch);
 /** May RTCP come from this IP? */

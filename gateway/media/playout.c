@@ -11,30 +11,30 @@
 #include "wzp/base/seq.h"
 
 /** Longest packets we play. */
-#define OPUS_MAX_MS       120
-#define G711_MAX_MS       60
-#define WZP_CLOCK_HZ      1000
-#define OPUS_CLOCK_HZ     48000
+#define OPUS_MAX_MS   120
+#define G711_MAX_MS   60
+#define WZP_CLOCK_HZ  1000
+#define OPUS_CLOCK_HZ 48000
 /** What the other implementation plays for a WZP comfort-noise packet: white noise of +-50. */
-#define WZP_NOISE_DBOV    (-61)
+#define WZP_NOISE_DBOV (-61)
 /** Below this a frame counts as silent, so that the delay may be changed unheard (RMS 100). */
 #define SILENT_MEAN_SQUARE 10000.0f
 /** Weight of one 20 ms frame in the smoothed level: about one second. */
-#define LEVEL_WEIGHT      0.02f
+#define LEVEL_WEIGHT 0.02f
 
 struct gw_playout {
     struct gw_playout_config config;
     struct gw_jitter *jitter;
     struct gw_opus_decoder *opus;
-    struct gw_plc plc;                  /**< G.711 */
+    struct gw_plc plc; /**< G.711 */
 
-    size_t frame_samples;      /**< of one pull */
+    size_t frame_samples; /**< of one pull */
     size_t fifo_size, fifo_count;
-    int16_t *fifo;             /**< decoded, not pulled yet */
+    int16_t *fifo; /**< decoded, not pulled yet */
 
     bool has_input;
-    bool has_noise;            /**< comfort noise was announced, */
-    uint16_t noise_seq;        /**< by this packet, and no audio from behind it has been played */
+    bool has_noise;     /**< comfort noise was announced, */
+    uint16_t noise_seq; /**< by this packet, and no audio from behind it has been played */
     float noise_amplitude;
     uint32_t noise_state;
     float mean_square;
@@ -259,8 +259,8 @@ static size_t decode(struct gw_playout *p, const struct gw_jitter_out *out, int1
         p->bad_payload++;
         return conceal(p, pcm, out->duration_ticks, wz_bytes(NULL, 0));
     }
-    gw_g711_decode(p->config.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW, out->payload.data,
-                   out->payload.len, pcm);
+    gw_g711_decode(p->config.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW, out->payload.data, out->payload.len,
+                   pcm);
     gw_plc_good(&p->plc, pcm, out->payload.len);
     return out->payload.len;
 }
@@ -361,7 +361,9 @@ void gw_playout_stats(const struct gw_playout *playout, struct gw_playout_stats 
     *ret = (struct gw_playout_stats){
         .bad_payload = playout->bad_payload,
         .comfort_noise = playout->comfort_noise,
-        .level_dbov = level < -127 ? -127 : level > 0 ? 0 : (int)level,
+        .level_dbov = level < -127 ? -127
+                      : level > 0  ? 0
+                                   : (int)level,
     };
     gw_jitter_stats(playout->jitter, &ret->jitter);
 }

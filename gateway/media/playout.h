@@ -32,16 +32,16 @@ struct gw_playout;
 
 struct gw_playout_config {
     enum gw_codec codec;
-    uint32_t clock_hz;   /**< of the timestamps: 8000, 48000, or 1000 for WZP */
-    uint32_t rate_hz;    /**< of the PCM: 8000 for G.711; 8000, 16000 or 48000 for Opus */
+    uint32_t clock_hz;                   /**< of the timestamps: 8000, 48000, or 1000 for WZP */
+    uint32_t rate_hz;                    /**< of the PCM: 8000 for G.711; 8000, 16000 or 48000 for Opus */
     unsigned min_ms, initial_ms, max_ms; /**< jitter buffer; 0: its defaults */
 };
 
 struct gw_playout_stats {
     struct gw_jitter_stats jitter;
-    uint64_t bad_payload;      /**< not decodable, or of a length the codec does not have */
-    uint64_t comfort_noise;    /**< comfort-noise packets received */
-    int level_dbov;            /**< smoothed level of what was played, -127..0 */
+    uint64_t bad_payload;   /**< not decodable, or of a length the codec does not have */
+    uint64_t comfort_noise; /**< comfort-noise packets received */
+    int level_dbov;         /**< smoothed level of what was played, -127..0 */
 };
 
 /** 0, -ENOMEM, -EINVAL. */

@@ -6,7 +6,7 @@
 #define HOLD_SAMPLES 80
 #define FADE_SAMPLES 400
 /** The way back is blended over a quarter period, longer after longer gaps, at most 10 ms. */
-#define BLEND_MAX    80
+#define BLEND_MAX 80
 
 static void remember(struct gw_plc *plc, const int16_t *pcm, size_t samples)
 {
@@ -56,7 +56,8 @@ static void begin(struct gw_plc *plc)
     memcpy(plc->period, last, pitch * sizeof *last);
     /* The end of the period runs into what came before its beginning, so that the repetition has no seam. */
     for (unsigned i = 0; i < quarter; i++)
-        plc->period[pitch - quarter + i] = blend(last[(int)(pitch - quarter + i)], *(last + i - quarter), i + 1, quarter);
+        plc->period[pitch - quarter + i] =
+            blend(last[(int)(pitch - quarter + i)], *(last + i - quarter), i + 1, quarter);
 }
 
 static int16_t next_sample(struct gw_plc *plc)

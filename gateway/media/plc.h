@@ -12,8 +12,8 @@
 #define GW_PLC_PITCH_MIN 40
 #define GW_PLC_PITCH_MAX 120
 /** The stretch that two periods are compared over, and the longest period before it. */
-#define GW_PLC_COMPARE   160
-#define GW_PLC_HISTORY   (GW_PLC_COMPARE + GW_PLC_PITCH_MAX + GW_PLC_PITCH_MAX / 4)
+#define GW_PLC_COMPARE 160
+#define GW_PLC_HISTORY (GW_PLC_COMPARE + GW_PLC_PITCH_MAX + GW_PLC_PITCH_MAX / 4)
 
 /** Plain data; starts zeroed. */
 struct gw_plc {

@@ -11,7 +11,7 @@
 /** Attempts to find two neighbouring free ports when the kernel chooses. */
 #define CHOICE_TRIES 64
 /** Packets taken out of a resting socket in one go; a flood must not hold up the caller. */
-#define DRAIN_MAX    256
+#define DRAIN_MAX 256
 
 struct pair {
     int fd[2];
@@ -24,7 +24,7 @@ struct pair {
 struct gw_port_pool {
     struct wz_addr bind_ip;
     unsigned count, lent;
-    unsigned next;        /**< where the search goes on, so that pairs take turns */
+    unsigned next; /**< where the search goes on, so that pairs take turns */
     struct pair pair[];
 };
 

@@ -12,22 +12,22 @@
 
 /** Pairs one pool may hold. */
 #define GW_PORT_POOL_PAIRS_MAX 8192
-#define GW_PORT_POOL_REST_US 2000000u
+#define GW_PORT_POOL_REST_US   2000000u
 
 struct gw_port_pool;
 
 struct gw_port_pool_config {
-    struct wz_addr bind_ip;   /**< port is ignored */
-    uint16_t first_port;      /**< rounded up to an even number; 0: the kernel chooses pair_count pairs (tests) */
-    uint16_t last_port;       /**< inclusive; an odd one completes a pair */
-    unsigned pair_count;      /**< with first_port 0 only */
+    struct wz_addr bind_ip; /**< port is ignored */
+    uint16_t first_port;    /**< rounded up to an even number; 0: the kernel chooses pair_count pairs (tests) */
+    uint16_t last_port;     /**< inclusive; an odd one completes a pair */
+    unsigned pair_count;    /**< with first_port 0 only */
 };
 
 /** A lent pair. The sockets are non-blocking and the borrower's to close; the pool keeps the ports. */
 struct gw_port_pair {
     int fd_rtp;
     int fd_rtcp;
-    uint16_t port;            /**< RTP; RTCP is port + 1 */
+    uint16_t port; /**< RTP; RTCP is port + 1 */
 };
 
 /** 0, -EINVAL (no pair in the range), or -EADDRINUSE and the like; ret_port (may be NULL) names the port that failed. */

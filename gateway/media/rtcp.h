@@ -12,24 +12,24 @@
 #define GW_RTCP_BLOCKS_MAX 8
 /** Packets in one compound packet that we are ready to walk. */
 #define GW_RTCP_COMPOUND_MAX 16
-#define GW_RTCP_CNAME_MAX 63
+#define GW_RTCP_CNAME_MAX    63
 /** Room for what gw_rtcp_encode() writes at most. */
 #define GW_RTCP_PACKET_MAX (28 + 24 * GW_RTCP_BLOCKS_MAX + 8 + 2 + GW_RTCP_CNAME_MAX + 4 + 8)
 
 struct gw_rtcp_block {
-    uint32_t ssrc;           /**< whose packets this block is about */
-    uint8_t fraction_lost;   /**< of the last interval, 0..255 is 0..100 % */
-    int32_t lost;            /**< since the start, 24 bits signed; negative with duplicates */
-    uint32_t highest_seq;    /**< with wrap count in the upper half */
+    uint32_t ssrc;         /**< whose packets this block is about */
+    uint8_t fraction_lost; /**< of the last interval, 0..255 is 0..100 % */
+    int32_t lost;          /**< since the start, 24 bits signed; negative with duplicates */
+    uint32_t highest_seq;  /**< with wrap count in the upper half */
     uint32_t jitter_ticks;
     uint32_t last_sr;        /**< middle 32 bits of the last SR's NTP time; 0: none yet */
     uint32_t delay_since_sr; /**< 1/65536 s */
 };
 
 struct gw_rtcp_report {
-    uint32_t ssrc;           /**< of the sender of this compound packet */
-    bool has_sender_info;    /**< SR, else RR */
-    uint64_t ntp;            /**< 32.32 seconds; the sender's clock */
+    uint32_t ssrc;        /**< of the sender of this compound packet */
+    bool has_sender_info; /**< SR, else RR */
+    uint64_t ntp;         /**< 32.32 seconds; the sender's clock */
     uint32_t rtp_ticks;
     uint32_t packets;
     uint32_t octets;

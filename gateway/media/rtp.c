@@ -23,8 +23,7 @@ int gw_rtp_decode(struct wz_bytes in, struct gw_rtp_hdr *ret_hdr, struct wz_byte
         return -EBADMSG;
     if (b0 & 0x10) {
         uint16_t profile, words;
-        if (!wz_get_u16be(&r, &profile) || !wz_get_u16be(&r, &words) ||
-            !wz_get_slice(&r, (size_t)words * 4, &skipped))
+        if (!wz_get_u16be(&r, &profile) || !wz_get_u16be(&r, &words) || !wz_get_slice(&r, (size_t)words * 4, &skipped))
             return -EBADMSG;
     }
     payload = wz_bytes(r.pos, wz_left(&r));

@@ -14,7 +14,7 @@ struct gw_rtp_socket;
 #define GW_RTP_DSCP 46
 
 struct gw_rtp_socket_config {
-    int fd_rtp;    /**< adopted: closed by gw_rtp_socket_free(), and by a failing gw_rtp_socket_new() */
+    int fd_rtp; /**< adopted: closed by gw_rtp_socket_free(), and by a failing gw_rtp_socket_new() */
     int fd_rtcp;
     void (*rtp)(void *arg, const uint8_t *data, size_t len, const struct wz_addr *from);
     void (*rtcp)(void *arg, const uint8_t *data, size_t len, const struct wz_addr *from);
@@ -22,7 +22,7 @@ struct gw_rtp_socket_config {
 };
 
 struct gw_rtp_socket_stats {
-    uint64_t tx_dropped;  /**< the kernel refused (buffer full, unreachable) */
+    uint64_t tx_dropped; /**< the kernel refused (buffer full, unreachable) */
 };
 
 int gw_rtp_socket_new(struct gw_rtp_socket **ret, struct wz_loop *loop, const struct gw_rtp_socket_config *config);

@@ -13,16 +13,16 @@ struct gw_rtp_source {
     uint32_t ssrc;
     uint32_t clock_hz;
     uint16_t highest_seq;
-    uint32_t cycles;         /**< wraps, shifted by 16 */
+    uint32_t cycles; /**< wraps, shifted by 16 */
     uint32_t base_seq;
-    uint32_t bad_seq;        /**< a jump waits for its successor before it is believed */
-    uint32_t received;       /**< duplicates included, as RFC 3550 counts */
+    uint32_t bad_seq;  /**< a jump waits for its successor before it is believed */
+    uint32_t received; /**< duplicates included, as RFC 3550 counts */
     uint32_t duplicates;
-    uint64_t seen;           /**< bit n: highest_seq - n came */
+    uint64_t seen; /**< bit n: highest_seq - n came */
     uint32_t expected_prior;
     uint32_t received_prior;
     int32_t transit_ticks;
-    uint32_t jitter_scaled;  /**< 16 x ticks */
+    uint32_t jitter_scaled; /**< 16 x ticks */
     uint32_t last_sr;
     uint64_t last_sr_us;
 };

@@ -116,9 +116,8 @@ static bool is_restarted(struct gw_seqmap *map, uint16_t seq)
     return map->stale_run >= STALE_RUN;
 }
 
-enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp,
-                                        uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp,
-                                        bool *ret_discontinuity)
+enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp, uint32_t out_duration,
+                                        uint16_t *ret_seq, uint32_t *ret_timestamp, bool *ret_discontinuity)
 {
     bool renumbered = false;
 

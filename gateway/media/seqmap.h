@@ -12,37 +12,36 @@
 /** Packets behind the newest that are still told from duplicates. */
 #define GW_SEQMAP_WINDOW 64
 /** Timestamp jumps beyond these are a restarted clock, not a pause or a late packet. */
-#define GW_SEQMAP_PAUSE_MAX_MS 600000
+#define GW_SEQMAP_PAUSE_MAX_MS  600000
 #define GW_SEQMAP_BEHIND_MAX_MS 6000
 
 struct gw_seqmap {
     uint32_t in_clock_hz, out_clock_hz;
-    bool started;              /**< an input position is known */
-    bool anchored;             /**< the next packet need not be anchored to the output */
+    bool started;  /**< an input position is known */
+    bool anchored; /**< the next packet need not be anchored to the output */
     uint16_t in_highest;
-    uint16_t in_anchor;        /**< input before this is numbered by the former offset */
+    uint16_t in_anchor; /**< input before this is numbered by the former offset */
     uint16_t offset, former_offset;
-    uint64_t seen;             /**< bit n: in_highest - n came */
-    uint16_t stale_seq;        /**< the newest packet that was a duplicate or old */
-    unsigned stale_run;        /**< such packets in a row */
+    uint64_t seen;      /**< bit n: in_highest - n came */
+    uint16_t stale_seq; /**< the newest packet that was a duplicate or old */
+    unsigned stale_run; /**< such packets in a row */
     uint32_t in_base, out_base;
-    uint16_t out_next;         /**< one past the highest output sequence number */
-    uint32_t out_end;          /**< output timestamp one past the newest frame */
+    uint16_t out_next; /**< one past the highest output sequence number */
+    uint32_t out_end;  /**< output timestamp one past the newest frame */
 };
 
 enum gw_seqmap_result {
     GW_SEQMAP_FORWARD,
     GW_SEQMAP_DUPLICATE,
-    GW_SEQMAP_OLD,             /**< too late to be placed */
+    GW_SEQMAP_OLD, /**< too late to be placed */
 };
 
 /** first_seq and first_timestamp: what the first packet out shall carry. Clocks: whole multiples of 1000. */
 void gw_seqmap_init(struct gw_seqmap *map, uint32_t in_clock_hz, uint32_t out_clock_hz, uint16_t first_seq,
                     uint32_t first_timestamp);
 /** Number one packet. duration in output ticks. ret_discontinuity: a pause or new numbering came before it. */
-enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp,
-                                        uint32_t out_duration, uint16_t *ret_seq, uint32_t *ret_timestamp,
-                                        bool *ret_discontinuity);
+enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp, uint32_t out_duration,
+                                        uint16_t *ret_seq, uint32_t *ret_timestamp, bool *ret_discontinuity);
 /** An input packet that is not forwarded: its sequence number leaves no gap. */
 void gw_seqmap_skip(struct gw_seqmap *map, uint16_t seq);
 /** A frame of our own: takes the next number and timestamp; the input is anchored anew behind it. */

@@ -146,8 +146,7 @@ void gw_session_restart_wzp(struct gw_session *session)
     gw_bridge_restart_wzp(session->bridge);
 }
 
-void gw_session_set_path_stats(struct gw_session *session, uint32_t loss_milli_pct, uint32_t rtt_ms,
-                               uint32_t jitter_ms)
+void gw_session_set_path_stats(struct gw_session *session, uint32_t loss_milli_pct, uint32_t rtt_ms, uint32_t jitter_ms)
 {
     gw_bridge_set_path_stats(session->bridge, loss_milli_pct, rtt_ms, jitter_ms);
 }

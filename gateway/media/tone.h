@@ -11,13 +11,13 @@
 #define GW_TONE_QUEUE_MAX 32
 /** Shortest tone and shortest pause that every detector understands. */
 #define GW_TONE_DIGIT_MIN_MS 80
-#define GW_TONE_PAUSE_MS 60
+#define GW_TONE_PAUSE_MS     60
 /** A digit whose end never comes stops here. */
 #define GW_TONE_DIGIT_MAX_MS 8000
 
 struct gw_tone_item {
     char digit;
-    bool open;             /**< still held: sounds until gw_tone_close() */
+    bool open; /**< still held: sounds until gw_tone_close() */
     uint32_t duration_ms;
 };
 
@@ -30,7 +30,7 @@ struct gw_tone {
     uint32_t played_samples;
     uint32_t ramp_down_left;
     uint32_t pause_left;
-    uint64_t overflow;     /**< digits dropped because the queue was full */
+    uint64_t overflow; /**< digits dropped because the queue was full */
 };
 
 void gw_tone_init(struct gw_tone *tone, uint32_t rate_hz);

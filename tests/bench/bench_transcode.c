@@ -14,8 +14,8 @@
 #include "wzp/rt/clock.h"
 #include "wzp/rt/rng.h"
 
-#define CALLS      100  /* interleaved, so that states do not stay in the first cache */
-#define FRAMES     100  /* per call and turn: two seconds */
+#define CALLS      100 /* interleaved, so that states do not stay in the first cache */
+#define FRAMES     100 /* per call and turn: two seconds */
 #define TURNS      7
 #define FRAME      160
 #define FRAME_US   20000
@@ -142,8 +142,11 @@ struct calls {
 static void calls_init(struct calls *calls, enum gw_codec codec)
 {
     struct gw_bridge_config config = {
-        .rtp = { .codec = codec, .payload_type = codec == GW_CODEC_OPUS ? 111 : 0, .dtmf_payload_type = 101,
-                 .send = true, .recv = true },
+        .rtp = { .codec = codec,
+                 .payload_type = codec == GW_CODEC_OPUS ? 111 : 0,
+                 .dtmf_payload_type = 101,
+                 .send = true,
+                 .recv = true },
         .wzp = { .profile = WZP_CODEC_OPUS_24K, .complexity = COMPLEXITY },
         .rng = &wz_rng_system,
         .send_rtp = on_rtp,
@@ -174,9 +177,12 @@ static uint64_t bridge_turn(struct calls *calls)
 
     for (int f = 0; f < FRAMES; f++) {
         const bool is_opus = calls->codec == GW_CODEC_OPUS;
-        const struct gw_rtp_hdr hdr = { .payload_type = is_opus ? 111 : 0, .seq = calls->seq, .ssrc = 1,
+        const struct gw_rtp_hdr hdr = { .payload_type = is_opus ? 111 : 0,
+                                        .seq = calls->seq,
+                                        .ssrc = 1,
                                         .timestamp_ticks = calls->media_ms * (is_opus ? 48 : 8) };
-        const struct wzp_media_hdr media = { .codec = WZP_CODEC_OPUS_24K, .seq = calls->seq,
+        const struct wzp_media_hdr media = { .codec = WZP_CODEC_OPUS_24K,
+                                             .seq = calls->seq,
                                              .timestamp_ms = calls->media_ms };
         const struct wz_bytes frame = wz_bytes(opus[f], (size_t)opus_len[f]);
         const int rtp_len = gw_rtp_encode(&hdr, is_opus ? frame : wz_bytes(g711 + f * FRAME, FRAME), rtp, sizeof rtp);

@@ -12,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum step {
     STEP_RTP,
-    STEP_RTP_HEADED,   /**< a sound header in front: deeper code is reached */
+    STEP_RTP_HEADED, /**< a sound header in front: deeper code is reached */
     STEP_RTCP,
     STEP_WZP,
     STEP_WZP_HEADED,
-    STEP_TIME,         /**< 0..1275 ms */
+    STEP_TIME, /**< 0..1275 ms */
     STEP_UPDATE,
     STEP_DIGIT,
     STEP_COUNT,
@@ -84,8 +84,11 @@ static void set_codec(struct gw_rtp_params *params, uint8_t choice)
 static void headed_rtp(struct world *w, uint8_t arg, struct wz_bytes payload)
 {
     const struct gw_rtp_hdr hdr = {
-        .payload_type = arg & 0x80 ? 101 : arg & 0x40 ? GW_RTP_PT_COMFORT_NOISE : w->params.payload_type,
-        .seq = w->rtp_seq++, .timestamp_ticks = (uint32_t)(w->now_us / 1000 * gw_codec_clock_hz(w->params.codec) / 1000),
+        .payload_type = arg & 0x80   ? 101
+                        : arg & 0x40 ? GW_RTP_PT_COMFORT_NOISE
+                                     : w->params.payload_type,
+        .seq = w->rtp_seq++,
+        .timestamp_ticks = (uint32_t)(w->now_us / 1000 * gw_codec_clock_hz(w->params.codec) / 1000),
         .ssrc = 1,
     };
     uint8_t packet[GW_RTP_PACKET_MAX];
@@ -98,7 +101,9 @@ static void headed_rtp(struct world *w, uint8_t arg, struct wz_bytes payload)
 static void headed_wzp(struct world *w, uint8_t arg, struct wz_bytes payload)
 {
     const struct wzp_media_hdr hdr = {
-        .codec = (enum wzp_codec)(arg % WZP_CODEC_COUNT), .is_repair = arg > 250, .seq = w->wzp_seq++,
+        .codec = (enum wzp_codec)(arg % WZP_CODEC_COUNT),
+        .is_repair = arg > 250,
+        .seq = w->wzp_seq++,
         .timestamp_ms = (uint32_t)(w->now_us / 1000),
     };
     uint8_t datagram[WZP_MEDIA_DATAGRAM_MAX];

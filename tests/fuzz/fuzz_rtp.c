@@ -20,8 +20,8 @@ static void check_event(const struct gw_rtp_hdr *hdr, struct wz_bytes payload)
     if (gw_dtmf_decode(payload, &event) < 0)
         return;
     gw_dtmf_encode(&event, buf);
-    if (gw_dtmf_decode(wz_bytes(buf, sizeof buf), &again) < 0 || again.code != event.code ||
-        again.end != event.end || again.volume != event.volume || again.duration_ticks != event.duration_ticks)
+    if (gw_dtmf_decode(wz_bytes(buf, sizeof buf), &again) < 0 || again.code != event.code || again.end != event.end ||
+        again.volume != event.volume || again.duration_ticks != event.duration_ticks)
         abort();
 }
 

@@ -43,9 +43,9 @@ struct flight {
 struct run {
     struct flight *flight;
     size_t count;
-    uint64_t sent;       /**< distinct audio packets that will arrive */
-    uint64_t copies;     /**< audio packets that will arrive, duplicates included */
-    bool is_mild;        /**< a network that the buffer should cope with */
+    uint64_t sent;   /**< distinct audio packets that will arrive */
+    uint64_t copies; /**< audio packets that will arrive, duplicates included */
+    bool is_mild;    /**< a network that the buffer should cope with */
 };
 
 static int by_arrival(const void *a, const void *b)
@@ -105,7 +105,10 @@ static uint64_t play(struct gw_jitter *j, uint64_t now_us, uint32_t frame_ticks,
 static void deliver(struct gw_jitter *j, const struct flight *f, uint32_t frame_ticks)
 {
     const struct gw_jitter_packet packet = {
-        .seq = f->seq, .timestamp = f->ts, .duration_ticks = frame_ticks, .payload = wz_bytes(&f->id, sizeof f->id),
+        .seq = f->seq,
+        .timestamp = f->ts,
+        .duration_ticks = frame_ticks,
+        .payload = wz_bytes(&f->id, sizeof f->id),
     };
 
     if (f->is_note)
@@ -134,8 +137,12 @@ static void one_network(uint64_t seed)
 {
     struct dice d = { seed * 2654435761u + 1 };
     struct network net = {
-        .loss_pct = roll(&d, 30), .dup_pct = roll(&d, 20), .jitter_us = roll(&d, 150000), .note_pct = roll(&d, 20),
-        .dtx_pct = roll(&d, 3) == 0 ? 40 : 0, .clock_hz = roll(&d, 2) ? 8000 : 1000,
+        .loss_pct = roll(&d, 30),
+        .dup_pct = roll(&d, 20),
+        .jitter_us = roll(&d, 150000),
+        .note_pct = roll(&d, 20),
+        .dtx_pct = roll(&d, 3) == 0 ? 40 : 0,
+        .clock_hz = roll(&d, 2) ? 8000 : 1000,
     };
     const struct gw_jitter_config config = { .clock_hz = net.clock_hz };
     struct run run = { .is_mild = net.jitter_us < 60000 && net.dtx_pct == 0 };

@@ -18,7 +18,9 @@ static void peer_sends(struct media_world *w)
 {
     static const uint8_t opus[] = { 0x08, 0x0b, 0xe4, 0xc1, 0x36, 0xec, 0xc5, 0x80 };
     const struct wzp_media_hdr hdr = {
-        .codec = WZP_CODEC_OPUS_24K, .seq = w->peer_seq++, .timestamp_ms = w->peer_ts_ms,
+        .codec = WZP_CODEC_OPUS_24K,
+        .seq = w->peer_seq++,
+        .timestamp_ms = w->peer_ts_ms,
     };
 
     w->peer_ts_ms += 20;

@@ -9,24 +9,24 @@
 #include "tests/support/judge_dsp.h"
 
 /* Coarse delay search: energy envelope in steps of 10 ms. Fine: waveform, around it. */
-#define ENVELOPE_HOP     80
-#define FINE_RANGE       160
+#define ENVELOPE_HOP 80
+#define FINE_RANGE   160
 /** The local delay is looked for in each second of speech, this far around the global one (80 ms). */
-#define SEGMENT          JUDGE_RATE_HZ
-#define LOCAL_RANGE      640
-#define LOCAL_CORR_MIN   0.5
-#define MIN_SAMPLES      (JUDGE_RATE_HZ / 2)
+#define SEGMENT        JUDGE_RATE_HZ
+#define LOCAL_RANGE    640
+#define LOCAL_CORR_MIN 0.5
+#define MIN_SAMPLES    (JUDGE_RATE_HZ / 2)
 /* Drop-outs: 20 ms windows every 5 ms; ref within 35 dB of its loudest, got 25 dB below ref. */
-#define DROP_WINDOW      160
-#define DROP_HOP         40
-#define DROP_ACTIVE_DB   35.0
-#define DROP_BELOW_DB    25.0
-#define DROP_MIN_MS      20.0
-#define ACTIVE_DB        30.0
-#define SNR_MIN_DB       (-10.0)
-#define SNR_MAX_DB       35.0
-#define NSIM_RANGE_DB    50.0f
-#define NSIM_ACTIVE_DB   3.0f
+#define DROP_WINDOW    160
+#define DROP_HOP       40
+#define DROP_ACTIVE_DB 35.0
+#define DROP_BELOW_DB  25.0
+#define DROP_MIN_MS    20.0
+#define ACTIVE_DB      30.0
+#define SNR_MIN_DB     (-10.0)
+#define SNR_MAX_DB     35.0
+#define NSIM_RANGE_DB  50.0f
+#define NSIM_ACTIVE_DB 3.0f
 
 /* ref and got at JUDGE_RATE_HZ, band-passed; moved is got aligned to ref and of its length. */
 struct work {
@@ -136,8 +136,7 @@ static int cross_correlate(const float *a, size_t n, const float *b, size_t nb, 
 }
 
 /* The delay within around +- range at which ref[from..from+n) and got agree best; its normalised correlation. */
-static int best_delay(const struct work *w, size_t from, size_t n, long around, long range, long *ret,
-                      double *ret_corr)
+static int best_delay(const struct work *w, size_t from, size_t n, long around, long range, long *ret, double *ret_corr)
 {
     const size_t lags = 2 * (size_t)range + 1, nb = n + lags - 1;
     const long start = (long)from + around - range;
@@ -255,8 +254,8 @@ static void smooth_2d(float *x, float *scratch, size_t frames)
 
 struct nsim {
     size_t frames;
-    float *r, *d;                    /* band levels above the floor, 0..50 dB */
-    float *mr, *md, *rr, *dd, *rd;   /* local means of r, d and of their products */
+    float *r, *d;                  /* band levels above the floor, 0..50 dB */
+    float *mr, *md, *rr, *dd, *rd; /* local means of r, d and of their products */
     float *scratch;
 };
 
@@ -367,8 +366,8 @@ static void find_dropouts(const struct work *w, struct judge_result *result)
 
     for (size_t i = 0; i + DROP_WINDOW <= w->ref.count; i += DROP_HOP) {
         const double level = db(power(w->ref_band + i, DROP_WINDOW));
-        const bool is_out = level > top - DROP_ACTIVE_DB &&
-                            db(power(w->moved_band + i, DROP_WINDOW)) < level - DROP_BELOW_DB;
+        const bool is_out =
+            level > top - DROP_ACTIVE_DB && db(power(w->moved_band + i, DROP_WINDOW)) < level - DROP_BELOW_DB;
         if (is_out && !in_run)
             run_from = i;
         in_run = is_out;

@@ -6,18 +6,18 @@
 #include "tests/support/judge_wav.h"
 
 /** Everything is compared at this rate: the telephone band. */
-#define JUDGE_RATE_HZ 8000
+#define JUDGE_RATE_HZ    8000
 #define JUDGE_DIGITS_MAX 127
 
 struct judge_result {
-    double delay_ms;            /**< got behind ref */
-    double delay_wander_ms;     /**< spread of the local delays: clock drift, lost or inserted audio */
-    double similarity;          /**< spectro-temporal, 0..1; 1 is identical */
-    double band_snr_db;         /**< segmental, 300..3400 Hz, active frames */
-    double longest_dropout_ms;  /**< ref speaks and got is silent */
-    double dropout_at_s;        /**< where in ref */
-    unsigned dropouts;          /**< of 20 ms and more */
-    double gain_db;             /**< level of got relative to ref */
+    double delay_ms;           /**< got behind ref */
+    double delay_wander_ms;    /**< spread of the local delays: clock drift, lost or inserted audio */
+    double similarity;         /**< spectro-temporal, 0..1; 1 is identical */
+    double band_snr_db;        /**< segmental, 300..3400 Hz, active frames */
+    double longest_dropout_ms; /**< ref speaks and got is silent */
+    double dropout_at_s;       /**< where in ref */
+    unsigned dropouts;         /**< of 20 ms and more */
+    double gain_db;            /**< level of got relative to ref */
 };
 
 /** 0; -EINVAL when one of them is shorter than 0.5 s or silent; -ENOMEM. */
@@ -25,7 +25,7 @@ int judge_compare(const struct judge_audio *ref, const struct judge_audio *got, 
 
 struct judge_tone_result {
     double peak_hz;
-    double snr_db;              /**< power near hz against the rest of 100..3800 Hz */
+    double snr_db; /**< power near hz against the rest of 100..3800 Hz */
     double level_dbfs;
 };
 

@@ -9,11 +9,11 @@
 
 #include "wzp/base/bytes.h"
 
-#define WAV_MAX_BYTES  (256u << 20)
-#define FORMAT_PCM     1
+#define WAV_MAX_BYTES   (256u << 20)
+#define FORMAT_PCM      1
 #define FORMAT_EXTENDED 0xfffe
-#define SINC_ZEROS     24
-#define SINC_STEPS     512
+#define SINC_ZEROS      24
+#define SINC_STEPS      512
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -71,8 +71,7 @@ static bool parse_format(struct wz_bytes chunk, struct wav_format *ret)
     ret->channels = le16(chunk.data + 2);
     ret->rate_hz = le32(chunk.data + 4);
     ret->is_pcm16 = (tag == FORMAT_PCM || tag == FORMAT_EXTENDED) && le16(chunk.data + 14) == 16;
-    return ret->is_pcm16 && ret->channels >= 1 && ret->channels <= 8 && ret->rate_hz >= 4000 &&
-           ret->rate_hz <= 192000;
+    return ret->is_pcm16 && ret->channels >= 1 && ret->channels <= 8 && ret->rate_hz >= 4000 && ret->rate_hz <= 192000;
 }
 
 static int to_mono(const struct wav_format *format, struct wz_bytes data, struct judge_audio *ret)

@@ -199,7 +199,9 @@ void media_peer_packet(struct media_world *w, const struct wzp_media_hdr *hdr, s
 void media_peer_speaks(struct media_world *w, const int16_t *pcm)
 {
     const struct wzp_media_hdr hdr = {
-        .codec = WZP_CODEC_OPUS_24K, .seq = w->peer_seq++, .timestamp_ms = w->peer_ts_ms,
+        .codec = WZP_CODEC_OPUS_24K,
+        .seq = w->peer_seq++,
+        .timestamp_ms = w->peer_ts_ms,
     };
     uint8_t payload[GW_OPUS_PACKET_MAX];
     const int len = gw_opus_encode(w->encoder, pcm, FRAME, payload, sizeof payload);
@@ -230,7 +232,8 @@ void media_decode_wzp(const struct media_world *w, struct judge_audio *ret)
     assert_true(w->wzp_count <= MEDIA_WORLD_PACKETS);
     assert_int_equal(gw_opus_decoder_new(&decoder, RATE), 0);
     for (size_t i = 0; i < w->wzp_count; i++) {
-        const int n = gw_opus_decode(decoder, wz_bytes(w->wzp[i].payload, w->wzp[i].len), pcm, sizeof pcm / sizeof *pcm);
+        const int n =
+            gw_opus_decode(decoder, wz_bytes(w->wzp[i].payload, w->wzp[i].len), pcm, sizeof pcm / sizeof *pcm);
         assert_true(n > 0);
         append(&audio, pcm, (size_t)n);
     }

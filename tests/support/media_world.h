@@ -41,11 +41,11 @@ struct media_world {
     size_t rtp_count;
     struct media_wzp *wzp;
     size_t wzp_count;
-    struct gw_rtcp_report rtcp;   /**< the newest report the bridge sent */
+    struct gw_rtcp_report rtcp; /**< the newest report the bridge sent */
     struct wz_addr rtcp_to;
     size_t rtcp_count;
 
-    struct wz_addr phone;         /**< where the phone sends from */
+    struct wz_addr phone; /**< where the phone sends from */
     uint16_t phone_seq;
     uint32_t phone_ts;
     uint32_t phone_ssrc;

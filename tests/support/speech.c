@@ -21,8 +21,13 @@ static const char *const voice[] = { [SPEECH_MAIN] = "en", [SPEECH_OTHER] = "en+
 
 static int run_espeak(enum speech_text text, const char *path)
 {
-    char *const argv[] = { "espeak-ng", "-v", (char *)(uintptr_t)voice[text], "-w", (char *)(uintptr_t)path,
-                           (char *)(uintptr_t)words[text], NULL };
+    char *const argv[] = { "espeak-ng",
+                           "-v",
+                           (char *)(uintptr_t)voice[text],
+                           "-w",
+                           (char *)(uintptr_t)path,
+                           (char *)(uintptr_t)words[text],
+                           NULL };
     pid_t pid;
     int status;
     const int err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);

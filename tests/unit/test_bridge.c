@@ -144,7 +144,8 @@ static void every_packet_time_is_sent(void **state)
         assert_int_equal(w.rtp_count, 3600 / ptimes[p]);
         for (size_t i = 0; i < w.rtp_count; i++) {
             assert_int_equal(w.rtp[i].len, ptimes[p] * 8);
-            assert_int_equal(w.rtp[i].hdr.timestamp_ticks, (uint32_t)(w.rtp[0].hdr.timestamp_ticks + i * ptimes[p] * 8));
+            assert_int_equal(w.rtp[i].hdr.timestamp_ticks,
+                             (uint32_t)(w.rtp[0].hdr.timestamp_ticks + i * ptimes[p] * 8));
         }
         media_world_done(&w);
     }
@@ -435,7 +436,8 @@ static void codec2_and_unknown_codecs_are_counted_and_the_call_lives(void **stat
     for (size_t i = 0, n = 0; i + FRAME <= s->count; i += FRAME, n++) {
         media_peer_speaks(&w, s->pcm + i);
         if (n % 10 == 0) {
-            const struct wzp_media_hdr codec2 = { .codec = WZP_CODEC_CODEC2_1200, .seq = w.peer_seq++,
+            const struct wzp_media_hdr codec2 = { .codec = WZP_CODEC_CODEC2_1200,
+                                                  .seq = w.peer_seq++,
                                                   .timestamp_ms = w.peer_ts_ms };
             media_peer_packet(&w, &codec2, wz_bytes("sixsix", 6));
             gw_bridge_wzp_packet(w.bridge, wz_bytes(unknown, sizeof unknown), w.now_us);
@@ -468,7 +470,8 @@ static void a_peer_that_changes_to_codec2_is_heard_as_silence(void **state)
         if (n < 100) {
             media_peer_speaks(&w, pcm);
         } else {
-            const struct wzp_media_hdr codec2 = { .codec = WZP_CODEC_CODEC2_3200, .seq = w.peer_seq++,
+            const struct wzp_media_hdr codec2 = { .codec = WZP_CODEC_CODEC2_3200,
+                                                  .seq = w.peer_seq++,
                                                   .timestamp_ms = 20 * n };
             media_peer_packet(&w, &codec2, wz_bytes("eighteig", 8));
         }
@@ -498,7 +501,8 @@ static void comfort_noise_is_heard_as_noise(void **state)
         if (n < 20) {
             media_peer_speaks(&w, silence);
         } else if (n % 10 == 0) {
-            const struct wzp_media_hdr cn = { .codec = WZP_CODEC_COMFORT_NOISE, .seq = w.peer_seq++,
+            const struct wzp_media_hdr cn = { .codec = WZP_CODEC_COMFORT_NOISE,
+                                              .seq = w.peer_seq++,
                                               .timestamp_ms = 20 * n };
             media_peer_packet(&w, &cn, wz_bytes("2", 1));
         }
@@ -526,7 +530,8 @@ static void forty_ms_frames_of_the_peer_are_played(void **state)
     media_world_init(&w, &config);
     gw_opus_encoder_set_bitrate(w.encoder, 16000);
     for (size_t i = 0; i + 2 * FRAME <= s->count; i += 2 * FRAME) {
-        const struct wzp_media_hdr hdr = { .codec = WZP_CODEC_OPUS_6K, .seq = w.peer_seq++,
+        const struct wzp_media_hdr hdr = { .codec = WZP_CODEC_OPUS_6K,
+                                           .seq = w.peer_seq++,
                                            .timestamp_ms = w.peer_ts_ms };
         uint8_t payload[GW_OPUS_PACKET_MAX];
         const int len = gw_opus_encode(w.encoder, s->pcm + i, 2 * FRAME, payload, sizeof payload);
@@ -572,8 +577,10 @@ static void quality_reports_are_sent_every_fifty_frames_once_there_are_figures(v
 static void the_peers_report_is_kept_and_is_no_audio(void **state)
 {
     const struct gw_bridge_config config = media_world_config(GW_CODEC_OPUS);
-    const struct wzp_media_hdr hdr = { .codec = WZP_CODEC_OPUS_24K, .has_report = true,
-                                       .report = { .loss = 25, .rtt_4ms = 10, .jitter_ms = 3, .bitrate_cap_kbps = 200 } };
+    const struct wzp_media_hdr hdr = { .codec = WZP_CODEC_OPUS_24K,
+                                       .has_report = true,
+                                       .report = {
+                                           .loss = 25, .rtt_4ms = 10, .jitter_ms = 3, .bitrate_cap_kbps = 200 } };
     struct media_world w;
     uint8_t buf[200];
 
@@ -633,11 +640,16 @@ static void the_phones_rtcp_tells_loss_and_round_trip(void **state)
         media_phone_speaks(&w, silence);
         media_advance(&w, FRAME_US);
     }
-    struct gw_rtcp_report report = { .ssrc = MEDIA_WORLD_SSRC, .has_sender_info = true, .ntp = 0x1234567890abcdef,
-                                     .block_count = 2 };
+    struct gw_rtcp_report report = {
+        .ssrc = MEDIA_WORLD_SSRC, .has_sender_info = true, .ntp = 0x1234567890abcdef, .block_count = 2
+    };
     report.block[0] = (struct gw_rtcp_block){ .ssrc = 1, .fraction_lost = 99 };
-    report.block[1] = (struct gw_rtcp_block){ .ssrc = w.rtcp.ssrc, .fraction_lost = 26, .lost = 25, .jitter_ticks = 80,
-                                              .last_sr = gw_rtcp_ntp_middle(w.rtcp.ntp), .delay_since_sr = 0 };
+    report.block[1] = (struct gw_rtcp_block){ .ssrc = w.rtcp.ssrc,
+                                              .fraction_lost = 26,
+                                              .lost = 25,
+                                              .jitter_ticks = 80,
+                                              .last_sr = gw_rtcp_ntp_middle(w.rtcp.ntp),
+                                              .delay_since_sr = 0 };
     media_advance(&w, 40000);
     int len = gw_rtcp_encode(&report, packet, sizeof packet);
     const struct wz_addr from = media_addr("192.0.2.10:4005"), stranger = media_addr("198.51.100.1:4001");

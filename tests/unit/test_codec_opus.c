@@ -156,8 +156,7 @@ static void in_band_fec_beats_concealment(void **state)
                 memcpy(sent, pcm, sizeof sent); /* lost */
             } else {
                 const struct wz_bytes next = wz_bytes(packet[f % 2], (size_t)len[f % 2]);
-                const int n = use_fec ? gw_opus_decode_fec(p.dec, next, lost, 320)
-                                      : gw_opus_conceal(p.dec, lost, 320);
+                const int n = use_fec ? gw_opus_decode_fec(p.dec, next, lost, 320) : gw_opus_conceal(p.dec, lost, 320);
                 double energy = 0, rebuilt = 0;
                 assert_int_equal(n, 320);
                 for (int i = 0; i < 320; i++) {

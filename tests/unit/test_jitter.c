@@ -17,14 +17,17 @@ struct world {
     struct gw_jitter *j;
     uint64_t now_us;
     unsigned frames, lost, silence, underrun, grow, empty, drops, fec;
-    uint32_t last_id;     /* number of the frame played last; each payload carries its own */
+    uint32_t last_id; /* number of the frame played last; each payload carries its own */
     bool out_of_order;
 };
 
 static struct world new_world(unsigned min_ms, unsigned initial_ms, unsigned max_ms)
 {
     const struct gw_jitter_config config = {
-        .clock_hz = 8000, .min_ms = min_ms, .initial_ms = initial_ms, .max_ms = max_ms,
+        .clock_hz = 8000,
+        .min_ms = min_ms,
+        .initial_ms = initial_ms,
+        .max_ms = max_ms,
     };
     struct world w = { .now_us = 1000000 };
 
@@ -35,7 +38,10 @@ static struct world new_world(unsigned min_ms, unsigned initial_ms, unsigned max
 static int put_at(struct world *w, uint16_t seq, uint32_t ts, uint32_t id, uint64_t now_us)
 {
     const struct gw_jitter_packet packet = {
-        .seq = seq, .timestamp = ts, .duration_ticks = TICKS, .payload = wz_bytes(&id, sizeof id),
+        .seq = seq,
+        .timestamp = ts,
+        .duration_ticks = TICKS,
+        .payload = wz_bytes(&id, sizeof id),
     };
     return gw_jitter_put(w->j, &packet, now_us);
 }
@@ -440,8 +446,11 @@ static void nonsense_is_refused(void **state)
     static uint8_t big[GW_JITTER_PAYLOAD_MAX + 1];
     struct gw_jitter_packet packet = { .seq = 1, .duration_ticks = TICKS, .payload = wz_bytes(big, 10) };
     const struct gw_jitter_config bad[] = {
-        { .clock_hz = 999 }, { .clock_hz = 192001 }, { .clock_hz = 8000, .min_ms = 50 },
-        { .clock_hz = 8000, .initial_ms = 300 }, { .clock_hz = 8000, .max_ms = 1001 },
+        { .clock_hz = 999 },
+        { .clock_hz = 192001 },
+        { .clock_hz = 8000, .min_ms = 50 },
+        { .clock_hz = 8000, .initial_ms = 300 },
+        { .clock_hz = 8000, .max_ms = 1001 },
     };
     struct world w = new_world(0, 0, 0);
     struct gw_jitter *j;

@@ -118,8 +118,8 @@ static struct judge_result through_g711(const struct material *m, const char *wh
 
 static void identical_audio_scores_one(void **state)
 {
-    const struct judge_result r = compare_pcm(*state, "identical", ((struct material *)*state)->pcm,
-                                              ((struct material *)*state)->count);
+    const struct judge_result r =
+        compare_pcm(*state, "identical", ((struct material *)*state)->pcm, ((struct material *)*state)->count);
     assert_true(r.similarity > 0.999);
     assert_true(r.band_snr_db > 34);
     assert_float_equal(r.delay_ms, 0, 1e-9);

@@ -148,7 +148,8 @@ static void more_sources_than_slots_cannot_starve_the_true_one(void **state)
 static void a_new_offer_with_the_same_address_keeps_the_latch(void **state)
 {
     struct gw_latch l = behind_nat();
-    const struct wz_addr sdp = at("192.168.1.5:4000"), moved = at("192.168.1.5:4002"), signalling = at("203.0.113.9:5060");
+    const struct wz_addr sdp = at("192.168.1.5:4000"), moved = at("192.168.1.5:4002"),
+                         signalling = at("203.0.113.9:5060");
     struct wz_addr hold = sdp;
 
     (void)state;

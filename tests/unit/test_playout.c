@@ -145,7 +145,8 @@ static void opus_of_any_wzp_profile_is_played_at_any_rate(void **state)
             const bool is_long = ms >= 1000; /* the codec changes in mid-stream: 40 ms frames from here on */
             if (!is_long || ms % 40 == 0) {
                 const struct wzp_media_hdr hdr = { .codec = is_long ? WZP_CODEC_OPUS_6K : WZP_CODEC_OPUS_24K,
-                                                   .seq = seq++, .timestamp_ms = ms };
+                                                   .seq = seq++,
+                                                   .timestamp_ms = ms };
                 int16_t pcm[1920] = { 0 };
                 uint8_t packet[GW_OPUS_PACKET_MAX];
                 gw_sine_render(500, 8000, 48000, &phase, pcm, is_long ? 1920 : 960);

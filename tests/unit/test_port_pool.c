@@ -151,7 +151,9 @@ static void a_stolen_port_is_found_at_start_and_named(void **state)
     (void)state;
     assert_int_equal(gw_port_pool_take(first, 0, &pair), 0);
     const struct gw_port_pool_config config = {
-        .bind_ip = loopback(0), .first_port = pair.port, .last_port = (uint16_t)(pair.port + 1),
+        .bind_ip = loopback(0),
+        .first_port = pair.port,
+        .last_port = (uint16_t)(pair.port + 1),
     };
     assert_int_equal(gw_port_pool_new(&second, &config, &failed), -EADDRINUSE);
     assert_int_equal(failed, pair.port);
@@ -171,7 +173,9 @@ static void a_configured_range_holds_whole_pairs_only(void **state)
     gw_port_pool_free(probe);
     /* From the odd port below to the even one above: one pair. */
     const struct gw_port_pool_config config = {
-        .bind_ip = loopback(0), .first_port = (uint16_t)(pair.port - 1), .last_port = (uint16_t)(pair.port + 2),
+        .bind_ip = loopback(0),
+        .first_port = (uint16_t)(pair.port - 1),
+        .last_port = (uint16_t)(pair.port + 2),
     };
     const int err = gw_port_pool_new(&pool, &config, NULL);
     if (err == -EADDRINUSE)

@@ -13,11 +13,23 @@
 static struct gw_rtcp_report full_report(void)
 {
     struct gw_rtcp_report r = {
-        .ssrc = 0x11223344, .has_sender_info = true, .ntp = 0x0102030405060708, .rtp_ticks = 90000,
-        .packets = 50, .octets = 8000, .block_count = 2, .bye = true, .cname = "alice@example",
+        .ssrc = 0x11223344,
+        .has_sender_info = true,
+        .ntp = 0x0102030405060708,
+        .rtp_ticks = 90000,
+        .packets = 50,
+        .octets = 8000,
+        .block_count = 2,
+        .bye = true,
+        .cname = "alice@example",
     };
-    r.block[0] = (struct gw_rtcp_block){ .ssrc = 5, .fraction_lost = 64, .lost = -3, .highest_seq = 0x0001ffff,
-                                         .jitter_ticks = 17, .last_sr = 0xaabbccdd, .delay_since_sr = 65536 };
+    r.block[0] = (struct gw_rtcp_block){ .ssrc = 5,
+                                         .fraction_lost = 64,
+                                         .lost = -3,
+                                         .highest_seq = 0x0001ffff,
+                                         .jitter_ticks = 17,
+                                         .last_sr = 0xaabbccdd,
+                                         .delay_since_sr = 65536 };
     r.block[1] = (struct gw_rtcp_block){ .ssrc = 6, .lost = 0x7fffff };
     return r;
 }
@@ -95,7 +107,9 @@ static void more_blocks_than_we_keep_are_still_checked(void **state)
 
 static void unknown_packets_are_stepped_over_and_bye_alone_is_no_report(void **state)
 {
-    static const uint8_t app_after_rr[] = { 0x80, 201, 0, 1, 0, 0, 0, 7, 0x80, 204, 0, 2, 0, 0, 0, 7, 'n', 'a', 'm', 'e' };
+    static const uint8_t app_after_rr[] = {
+        0x80, 201, 0, 1, 0, 0, 0, 7, 0x80, 204, 0, 2, 0, 0, 0, 7, 'n', 'a', 'm', 'e'
+    };
     static const uint8_t bye[] = { 0x81, 203, 0, 1, 0, 0, 0, 7 };
     struct gw_rtcp_report out;
 

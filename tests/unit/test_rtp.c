@@ -10,7 +10,11 @@
 #include "gateway/media/rtp.h"
 
 static const struct gw_rtp_hdr sample = {
-    .marker = true, .payload_type = 111, .seq = 0xfffe, .timestamp_ticks = 0x01020304, .ssrc = 0xdeadbeef,
+    .marker = true,
+    .payload_type = 111,
+    .seq = 0xfffe,
+    .timestamp_ticks = 0x01020304,
+    .ssrc = 0xdeadbeef,
 };
 
 static void header_and_payload_survive_a_round_trip(void **state)
@@ -56,10 +60,10 @@ static void encoding_refuses_what_does_not_fit(void **state)
 static void csrc_extension_and_padding_are_stepped_over(void **state)
 {
     static const uint8_t packet[] = {
-        0xb2, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3,          /* V=2 P X CC=2 */
-        1, 1, 1, 1, 2, 2, 2, 2,                         /* CSRC */
-        0xbe, 0xde, 0, 1, 9, 9, 9, 9,                   /* extension of one word */
-        'p', 'a', 'y', 0, 0, 3,                         /* three bytes of padding */
+        0xb2, 0,    0,   1, 0, 0, 0, 2, 0, 0, 0, 3, /* V=2 P X CC=2 */
+        1,    1,    1,   1, 2, 2, 2, 2,             /* CSRC */
+        0xbe, 0xde, 0,   1, 9, 9, 9, 9,             /* extension of one word */
+        'p',  'a',  'y', 0, 0, 3,                   /* three bytes of padding */
     };
     struct gw_rtp_hdr hdr;
     struct wz_bytes payload;

@@ -61,8 +61,11 @@ static int setup(void **state)
     w->gateway.port = w->pair.port;
 
     struct gw_session_config config = {
-        .fd_rtp = w->pair.fd_rtp, .fd_rtcp = w->pair.fd_rtcp,
-        .bridge = media_world_config(GW_CODEC_PCMU), .send_wzp = on_wzp, .arg = w,
+        .fd_rtp = w->pair.fd_rtp,
+        .fd_rtcp = w->pair.fd_rtcp,
+        .bridge = media_world_config(GW_CODEC_PCMU),
+        .send_wzp = on_wzp,
+        .arg = w,
     };
     config.bridge.rng = &wz_rng_system;
     config.bridge.rtp.remote = w->phone;
@@ -165,8 +168,9 @@ static void the_end_is_announced_by_rtcp_bye(void **state)
 static void a_failing_start_closes_the_sockets(void **state)
 {
     struct world *w = *state;
-    struct gw_session_config config = { .fd_rtp = dup(0), .fd_rtcp = dup(0),
-                                        .bridge = media_world_config(GW_CODEC_PCMU), .send_wzp = on_wzp, .arg = w };
+    struct gw_session_config config = {
+        .fd_rtp = dup(0), .fd_rtcp = dup(0), .bridge = media_world_config(GW_CODEC_PCMU), .send_wzp = on_wzp, .arg = w
+    };
     struct gw_session *session = NULL;
 
     config.bridge.rng = &wz_rng_system;
