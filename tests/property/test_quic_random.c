@@ -97,8 +97,8 @@ static void reshape(struct chaos *c)
 
 static void step(struct chaos *c)
 {
-    struct quic_peer *peer;
-    size_t at;
+    struct quic_peer *peer = NULL;
+    size_t at = 0;
     struct quic_log *log = pick(c, &peer, &at);
     uint32_t what = roll(c, 100);
 
