@@ -64,7 +64,14 @@ class Builds:
         self.totals = totals
         self.done = {}
 
-    def get(self, preset, targets=()):
+    def get(self, label, preset, targets=()):
+        """True when the preset (or these targets of it) is built; else the label, which needs it, has failed too."""
+        built = self._get(preset, targets)
+        if not built:
+            self.totals.fail(label, f"not run, since preset {preset} does not build")
+        return built
+
+    def _get(self, preset, targets):
         key = (preset, targets)
         if (preset, ()) in self.done:
             key = (preset, ())
@@ -94,7 +101,7 @@ class Builds:
 
 
 def run_ctest(labels, totals, builds):
-    if not builds.get("asan"):
+    if not builds.get(" ".join(labels), "asan"):
         return
     say(f"ctest: {' '.join(labels)}")
     tests = json.loads(subprocess.run(
@@ -174,18 +181,18 @@ def stop_group(process):
 
 
 def run_lint(totals, builds):
-    if builds.get("strict", ("wzp_core", "gw")):
+    if builds.get("lint", "strict", ("wzp_core", "gw")):
         run_script("lint", [sys.executable, "tests/lint/lint.py", "--build", "build/strict"], totals, 300)
 
 
 def run_strict(totals, builds):
     """The whole tree without a warning: gcc builds it optimised, clang checks it without making code."""
-    if builds.get("strict"):
+    if builds.get("strict/clang", "strict"):
         run_script("strict", [sys.executable, "tests/lint/strict_clang.py", "--build", "build/strict"], totals, 600)
 
 
 def run_interop(totals, builds):
-    if builds.get("asan") and builds.get("strict"):
+    if builds.get("interop", "asan") and builds.get("interop", "strict"):
         run_script("interop", [sys.executable, "tests/interop/run.py", "--bin", "build/asan/bin",
                                "--fast-bin", "build/strict/bin"], totals, 600)
 
@@ -193,7 +200,7 @@ def run_interop(totals, builds):
 def run_docker(totals, builds):
     if subprocess.run(["./dev", "setup", "build", "test", "docker"], cwd=ROOT).returncode:
         totals.fail("docker", "its packages could not be installed")
-    elif builds.get("strict"):
+    elif builds.get("docker", "strict"):
         run_script("docker", [sys.executable, "tests/docker/run.py", "--bin", "build/strict/bin"], totals, 900)
 
 
@@ -201,7 +208,7 @@ def run_peers(totals, builds):
     missing = [name for name in ("WZP_PEER_RELAY", "WZP_PEER_CLIENT", "WZP_PEER_ANALYZER") if not os.environ.get(name)]
     if missing:
         totals.fail("peers", f"{', '.join(missing)} must name the programs of the reference implementation")
-    elif builds.get("asan"):
+    elif builds.get("peers", "asan"):
         run_script("peers", [sys.executable, "tests/interop/peers.py", "--bin", "build/asan/bin"], totals, 600)
 
 
