@@ -8,8 +8,7 @@
 #define INITIAL_MARKS 64
 #define PATH_BYTES    sizeof(((struct cfg_mistake *)NULL)->path)
 
-void cfg_checker_mark(struct cfg_checker *checker, const void *value, const void *what,
-                      struct cfg_place place)
+void cfg_checker_mark(struct cfg_checker *checker, const void *value, const void *what, struct cfg_place place)
 {
     if (checker->mark_count == checker->mark_room) {
         size_t room = checker->mark_room ? checker->mark_room * 2 : INITIAL_MARKS;
@@ -24,8 +23,7 @@ void cfg_checker_mark(struct cfg_checker *checker, const void *value, const void
     checker->mark[checker->mark_count++] = (struct cfg_mark){ .value = value, .what = what, .place = place };
 }
 
-bool cfg_checker_find(const struct cfg_checker *checker, const void *value, const void *what,
-                      struct cfg_place *ret)
+bool cfg_checker_find(const struct cfg_checker *checker, const void *value, const void *what, struct cfg_place *ret)
 {
     /* Backwards: rules mostly ask about what was just read. */
     for (size_t i = checker->mark_count; i-- > 0;) {
@@ -62,8 +60,8 @@ void cfg_checker_done(struct cfg_checker *checker)
 
 /** Report about setting name of the struct at value; points at the setting if it was set, else at its group.
  */
-static void complain(struct cfg_checker *checker, const struct cfg_schema *schema, const void *value,
-                     const char *path, const char *name, const char *reason)
+static void complain(struct cfg_checker *checker, const struct cfg_schema *schema, const void *value, const char *path,
+                     const char *name, const char *reason)
 {
     const struct cfg_field *field = cfg_schema_find(schema, name);
     struct cfg_place place = { .line = 1, .col = 1 };
@@ -120,8 +118,7 @@ void cfg_check_contact(struct cfg_checker *checker, const void *value, const cha
     const struct cfg_contact *contact = value;
 
     if (!contact->alias && !contact->number)
-        complain(checker, sub_schema("directory"), value, path, "alias",
-                 "an entry needs an alias or a number");
+        complain(checker, sub_schema("directory"), value, path, "alias", "an entry needs an alias or a number");
 }
 
 void cfg_check_admin(struct cfg_checker *checker, const void *value, const char *path)
@@ -184,13 +181,11 @@ static void report_repeated(struct cfg_checker *checker, struct uses *uses)
             cfg_mistakes_add(checker->mistakes, place, path, "\"%s\" was already used on line %u", use->text,
                              before.line);
         else
-            cfg_mistakes_add(checker->mistakes, place, path, "\"%s\" is already the number of the echo",
-                             use->text);
+            cfg_mistakes_add(checker->mistakes, place, path, "\"%s\" is already the number of the echo", use->text);
     }
 }
 
-static void add_use(struct uses *uses, const struct cfg_field *field, const void *base, const char *list,
-                    size_t index)
+static void add_use(struct uses *uses, const struct cfg_field *field, const void *base, const char *list, size_t index)
 {
     const void *value = (const char *)base + field->offset;
     const char *text = *(char *const *)value;
@@ -218,8 +213,8 @@ static void add_list(struct uses *uses, const struct cfg_field *field, const str
         add_use(uses, field, (const char *)list->item + i * schema->size, path, i);
 }
 
-void cfg_check_unique(struct cfg_checker *checker, const struct cfg_schema *schema,
-                      const struct cfg_list *list, const char *path)
+void cfg_check_unique(struct cfg_checker *checker, const struct cfg_schema *schema, const struct cfg_list *list,
+                      const char *path)
 {
     for (size_t f = 0; f < schema->count; f++) {
         struct uses uses;
@@ -244,8 +239,7 @@ static void check_dialled(struct cfg_checker *checker, const struct cfg *cfg, co
     if (echo && cfg->echo.enabled)
         add_use(&uses, echo, &cfg->echo, NULL, 0);
     add_list(&uses, cfg_schema_find(users, name), users, (const struct cfg_list *)&cfg->users, "users");
-    add_list(&uses, cfg_schema_find(directory, name), directory, (const struct cfg_list *)&cfg->directory,
-             "directory");
+    add_list(&uses, cfg_schema_find(directory, name), directory, (const struct cfg_list *)&cfg->directory, "directory");
     report_repeated(checker, &uses);
     free(uses.item);
 }
@@ -255,15 +249,13 @@ void cfg_check_whole(struct cfg_checker *checker, const void *value, const char 
     const struct cfg_schema *relay = sub_schema("relay");
     const struct cfg *cfg = value;
     struct cfg_place unused;
-    bool chosen =
-        cfg_checker_find(checker, &cfg->relay.embedded, cfg_schema_find(relay, "embedded"), &unused);
+    bool chosen = cfg_checker_find(checker, &cfg->relay.embedded, cfg_schema_find(relay, "embedded"), &unused);
 
     (void)path;
     check_dialled(checker, cfg, "number");
     check_dialled(checker, cfg, "alias");
     if (!cfg->relay.embedded && !cfg->relay.connect.host)
-        complain(checker, relay, &cfg->relay, "relay", "embedded",
-                 "without the embedded relay, connect must name one");
+        complain(checker, relay, &cfg->relay, "relay", "embedded", "without the embedded relay, connect must name one");
     if (chosen && cfg->relay.embedded && cfg->relay.connect.host)
         complain(checker, relay, &cfg->relay, "relay", "embedded",
                  "connect names another relay; leave out one of the two");

@@ -55,7 +55,7 @@ struct cfg_sip {
 
 struct cfg_media {
     uint32_t ports_first;
-    uint32_t ports_last; /**< inclusive */
+    uint32_t ports_last;           /**< inclusive */
     struct wz_addr public_address; /**< IP only, port 0 */
     uint32_t jitter_target_ms;
     uint32_t jitter_max_ms;
@@ -96,7 +96,7 @@ struct cfg_users {
 
 /** Somebody in the WZP world who can be dialled by alias or number. */
 struct cfg_contact {
-    char *alias;  /**< at least one of the two is there */
+    char *alias; /**< at least one of the two is there */
     char *number;
     char fingerprint[CFG_FINGERPRINT_TEXT];
 };

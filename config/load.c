@@ -35,7 +35,7 @@ static struct cfg_place place_of(const yaml_mark_t *mark)
     return (struct cfg_place){ .line = (unsigned)mark->line + 1, .col = (unsigned)mark->column + 1 };
 }
 
-#define COMPLAIN(walk, node, path, ...)                                                                      \
+#define COMPLAIN(walk, node, path, ...)                                                                                \
     cfg_mistakes_add((walk)->checker.mistakes, place_of(&(node)->start_mark), path, __VA_ARGS__)
 
 static void join_path(char out[static PATH_BYTES], const char *path, const char *name)
@@ -64,8 +64,7 @@ static const yaml_node_t *visit(struct walk *walk, int id, const char *path)
     const yaml_node_t *node = yaml_document_get_node(walk->doc, id);
 
     if (walk->seen[id]) {
-        COMPLAIN(walk, node, path,
-                 "YAML aliases (*name) are not supported; text that begins with * needs quotes");
+        COMPLAIN(walk, node, path, "YAML aliases (*name) are not supported; text that begins with * needs quotes");
         return NULL;
     }
     walk->seen[id] = true;
@@ -87,8 +86,7 @@ static bool is_plain_tag(const yaml_node_t *node)
 {
     const char *tag = (const char *)node->tag;
 
-    return !tag || strcmp(tag, YAML_STR_TAG) == 0 || strcmp(tag, YAML_SEQ_TAG) == 0 ||
-           strcmp(tag, YAML_MAP_TAG) == 0;
+    return !tag || strcmp(tag, YAML_STR_TAG) == 0 || strcmp(tag, YAML_SEQ_TAG) == 0 || strcmp(tag, YAML_MAP_TAG) == 0;
 }
 
 static void walk_scalar(struct walk *walk, const yaml_node_t *node, const struct cfg_field *field, void *base,
@@ -125,8 +123,7 @@ static void set_defaults(struct walk *walk, const struct cfg_schema *schema, voi
     }
 }
 
-static void walk_entry(struct walk *walk, int id, const struct cfg_schema *schema, void *base,
-                       const char *path)
+static void walk_entry(struct walk *walk, int id, const struct cfg_schema *schema, void *base, const char *path)
 {
     const yaml_node_t *node = visit(walk, id, path);
 
@@ -143,8 +140,8 @@ static void walk_entry(struct walk *walk, int id, const struct cfg_schema *schem
     }
 }
 
-static void walk_list(struct walk *walk, const yaml_node_t *node, const struct cfg_field *field,
-                      struct cfg_list *list, const char *path)
+static void walk_list(struct walk *walk, const yaml_node_t *node, const struct cfg_field *field, struct cfg_list *list,
+                      const char *path)
 {
     const yaml_node_item_t *start = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - start);
@@ -212,8 +209,8 @@ static void complain_unknown(struct walk *walk, const yaml_node_t *key, const st
 }
 
 /** One "key: value" line of a group. first[] remembers the key node of each field. */
-static void walk_pair(struct walk *walk, const yaml_node_pair_t *pair, const struct cfg_schema *schema,
-                      void *base, const char *path, const yaml_node_t *first[static FIELDS_MAX])
+static void walk_pair(struct walk *walk, const yaml_node_pair_t *pair, const struct cfg_schema *schema, void *base,
+                      const char *path, const yaml_node_t *first[static FIELDS_MAX])
 {
     const yaml_node_t *key = visit(walk, pair->key, path);
     const struct cfg_field *field;
@@ -252,8 +249,7 @@ static void walk_map(struct walk *walk, const yaml_node_t *node, const struct cf
     if (schema->count > FIELDS_MAX)
         abort(); /* the table outgrew FIELDS_MAX: every run would show it */
     cfg_checker_mark(&walk->checker, base, schema, place_of(&node->start_mark));
-    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top;
-         pair++)
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++)
         walk_pair(walk, pair, schema, base, path, first);
     for (size_t i = 0; i < schema->count; i++)
         if ((schema->field[i].flags & CFG_REQUIRED) && !first[i])
@@ -359,8 +355,7 @@ static void refuse_second_document(yaml_parser_t *parser, struct cfg_mistakes *m
     }
     root = yaml_document_get_root_node(&doc);
     if (root)
-        cfg_mistakes_add(mistakes, place_of(&root->start_mark), "",
-                         "only one YAML document per file is allowed");
+        cfg_mistakes_add(mistakes, place_of(&root->start_mark), "", "only one YAML document per file is allowed");
     yaml_document_delete(&doc);
 }
 

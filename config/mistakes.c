@@ -9,8 +9,7 @@
 /** Longer names get no hint; also bounds the distance table. */
 #define HINT_NAME_MAX 32
 
-void cfg_mistakes_add(struct cfg_mistakes *mistakes, struct cfg_place place, const char *path,
-                      const char *fmt, ...)
+void cfg_mistakes_add(struct cfg_mistakes *mistakes, struct cfg_place place, const char *path, const char *fmt, ...)
 {
     struct cfg_mistake *mistake;
     va_list ap;
@@ -68,8 +67,8 @@ char *cfg_mistake_text(const char *file, const struct cfg_mistake *mistake)
     char *text = malloc(size);
 
     if (text)
-        (void)snprintf(text, size, "%s:%u:%u: %s%s%s", file, mistake->line, mistake->col, mistake->path,
-                       colon, mistake->text);
+        (void)snprintf(text, size, "%s:%u:%u: %s%s%s", file, mistake->line, mistake->col, mistake->path, colon,
+                       mistake->text);
     return text;
 }
 

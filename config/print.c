@@ -63,11 +63,9 @@ static void add_value(struct text *out, const struct cfg_field *field, const voi
     free(value);
 }
 
-static void print_group(struct text *out, const struct cfg_schema *schema, const void *base, int indent,
-                        bool in_list);
+static void print_group(struct text *out, const struct cfg_schema *schema, const void *base, int indent, bool in_list);
 
-static void print_list(struct text *out, const struct cfg_schema *schema, const struct cfg_list *list,
-                       int indent)
+static void print_list(struct text *out, const struct cfg_schema *schema, const struct cfg_list *list, int indent)
 {
     if (!list->count)
         add(out, " []\n");
@@ -84,8 +82,7 @@ static void print_list(struct text *out, const struct cfg_schema *schema, const 
 }
 
 /** in_list: the first line's indent has been written as "- ". */
-static void print_group(struct text *out, const struct cfg_schema *schema, const void *base, int indent,
-                        bool in_list)
+static void print_group(struct text *out, const struct cfg_schema *schema, const void *base, int indent, bool in_list)
 {
     for (size_t i = 0; i < schema->count; i++) {
         const struct cfg_field *field = &schema->field[i];
@@ -128,8 +125,7 @@ static void describe(struct text *out, const struct cfg_schema *schema, const ch
         if (field->flags & CFG_REQUIRED)
             add(out, ", required");
         if (field->default_text)
-            add(out, ", default %s%s", field->flags & CFG_IN_DATA_DIR ? "DATA_DIR/" : "",
-                field->default_text);
+            add(out, ", default %s%s", field->flags & CFG_IN_DATA_DIR ? "DATA_DIR/" : "", field->default_text);
         add(out, ")\n    %s\n", field->help);
         if (field->kind == CFG_GROUP) {
             describe(out, field->sub, full);

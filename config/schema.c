@@ -39,16 +39,8 @@ static const struct cfg_field sip_fields[] = {
       AT(cfg_sip, listen),
       .default_text = "0.0.0.0:5060",
       .help = "Where phones reach the gateway." },
-    { .name = "udp",
-      .kind = CFG_BOOL,
-      AT(cfg_sip, udp),
-      .default_text = "yes",
-      .help = "Accept SIP over UDP." },
-    { .name = "tcp",
-      .kind = CFG_BOOL,
-      AT(cfg_sip, tcp),
-      .default_text = "yes",
-      .help = "Accept SIP over TCP." },
+    { .name = "udp", .kind = CFG_BOOL, AT(cfg_sip, udp), .default_text = "yes", .help = "Accept SIP over UDP." },
+    { .name = "tcp", .kind = CFG_BOOL, AT(cfg_sip, tcp), .default_text = "yes", .help = "Accept SIP over TCP." },
     { .name = "realm",
       .kind = CFG_TEXT,
       AT(cfg_sip, realm),
@@ -149,10 +141,9 @@ static const struct cfg_field media_fields[] = {
       .default_text = "30",
       .help = "A call without any media for this long is ended; 0: never." },
 };
-static const struct cfg_schema media_schema = { .size = sizeof(struct cfg_media),
-                                                .field = media_fields,
-                                                .count = COUNT(media_fields),
-                                                .check = cfg_check_media };
+static const struct cfg_schema media_schema = {
+    .size = sizeof(struct cfg_media), .field = media_fields, .count = COUNT(media_fields), .check = cfg_check_media
+};
 
 static const struct cfg_field stun_field[] = {
     { .name = "", .kind = CFG_HOST, AT(cfg_host, host), .min = 3478 },
@@ -282,18 +273,12 @@ static const struct cfg_field user_fields[] = {
       .default_text = "5",
       .help = "Calls at once." },
 };
-static const struct cfg_schema user_schema = { .size = sizeof(struct cfg_user),
-                                               .field = user_fields,
-                                               .count = COUNT(user_fields),
-                                               .check = cfg_check_user };
+static const struct cfg_schema user_schema = {
+    .size = sizeof(struct cfg_user), .field = user_fields, .count = COUNT(user_fields), .check = cfg_check_user
+};
 
 static const struct cfg_field contact_fields[] = {
-    { .name = "alias",
-      .kind = CFG_TEXT,
-      AT(cfg_contact, alias),
-      .min = 1,
-      .max = 63,
-      .help = "Name to dial." },
+    { .name = "alias", .kind = CFG_TEXT, AT(cfg_contact, alias), .min = 1, .max = 63, .help = "Name to dial." },
     { .name = "number",
       .kind = CFG_TEXT,
       AT(cfg_contact, number),
@@ -358,10 +343,9 @@ static const struct cfg_field admin_fields[] = {
       AT(cfg_admin, http),
       .help = "Also serve health and metrics over HTTP here; loopback addresses only." },
 };
-static const struct cfg_schema admin_schema = { .size = sizeof(struct cfg_admin),
-                                                .field = admin_fields,
-                                                .count = COUNT(admin_fields),
-                                                .check = cfg_check_admin };
+static const struct cfg_schema admin_schema = {
+    .size = sizeof(struct cfg_admin), .field = admin_fields, .count = COUNT(admin_fields), .check = cfg_check_admin
+};
 
 static const struct cfg_field echo_fields[] = {
     { .name = "enabled",
@@ -421,11 +405,7 @@ static const struct cfg_field root_fields[] = {
       .help = "WZP users that phones can dial by name or number." },
     { .name = "store", .kind = CFG_GROUP, AT(cfg, store), .sub = &store_schema, .help = "The database." },
     { .name = "log", .kind = CFG_GROUP, AT(cfg, log), .sub = &log_schema, .help = "Log lines." },
-    { .name = "admin",
-      .kind = CFG_GROUP,
-      AT(cfg, admin),
-      .sub = &admin_schema,
-      .help = "The operator's door." },
+    { .name = "admin", .kind = CFG_GROUP, AT(cfg, admin), .sub = &admin_schema, .help = "The operator's door." },
     { .name = "echo", .kind = CFG_GROUP, AT(cfg, echo), .sub = &echo_schema, .help = "The built-in echo." },
     { .name = "identity",
       .kind = CFG_GROUP,

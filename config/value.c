@@ -22,8 +22,7 @@ static void *member(const struct cfg_field *field, void *base)
     return (char *)base + field->offset;
 }
 
-__attribute__((format(printf, 2, 3))) static int wrong(char reason[static CFG_REASON_MAX], const char *fmt,
-                                                       ...)
+__attribute__((format(printf, 2, 3))) static int wrong(char reason[static CFG_REASON_MAX], const char *fmt, ...)
 {
     va_list ap;
 
@@ -64,16 +63,14 @@ static int check_text(const struct cfg_field *field, const char *text, char reas
         if (c < 0x20 || c == 0x7f)
             return wrong(reason, "must not contain control characters");
         if (field->chars && !strchr(field->chars, *p))
-            return field->kind == CFG_SECRET
-                       ? wrong(reason, "contains a character that is not allowed here")
-                       : wrong(reason, "\"%.*s\" contains \"%c\", which is not allowed here", SHOWN, text,
-                               c < 0x80 ? c : '?');
+            return field->kind == CFG_SECRET ? wrong(reason, "contains a character that is not allowed here")
+                                             : wrong(reason, "\"%.*s\" contains \"%c\", which is not allowed here",
+                                                     SHOWN, text, c < 0x80 ? c : '?');
     }
     return 0;
 }
 
-static int set_text(const struct cfg_field *field, void *base, const char *text,
-                    char reason[static CFG_REASON_MAX])
+static int set_text(const struct cfg_field *field, void *base, const char *text, char reason[static CFG_REASON_MAX])
 {
     char **place = member(field, base);
     int err = check_text(field, text, reason);
@@ -100,8 +97,7 @@ static int resolve(const char *text, const struct cfg_secret_source *secrets, ch
     *ret = NULL;
     if (!secrets || (!env && !file))
         return 0;
-    err = env ? secrets->read_env(secrets->arg, text + 4, ret)
-              : secrets->read_file(secrets->arg, text + 5, ret);
+    err = env ? secrets->read_env(secrets->arg, text + 4, ret) : secrets->read_file(secrets->arg, text + 5, ret);
     if (err == -ENOMEM)
         return err;
     if (err && env)
@@ -197,8 +193,7 @@ static int set_fingerprint(char *place, const char *text, char reason[static CFG
 
 /* ---- numbers, switches, choices ---- */
 
-static int set_uint(const struct cfg_field *field, void *base, const char *text,
-                    char reason[static CFG_REASON_MAX])
+static int set_uint(const struct cfg_field *field, void *base, const char *text, char reason[static CFG_REASON_MAX])
 {
     uint64_t value = 0;
     char type[CFG_REASON_MAX / 2];
@@ -229,8 +224,7 @@ static int set_bool(bool *place, const char *text, char reason[static CFG_REASON
     return 0;
 }
 
-static int set_enum(const struct cfg_field *field, void *base, const char *text,
-                    char reason[static CFG_REASON_MAX])
+static int set_enum(const struct cfg_field *field, void *base, const char *text, char reason[static CFG_REASON_MAX])
 {
     const char *best = NULL;
     size_t best_distance = cfg_nearest_limit(text);
@@ -251,8 +245,7 @@ static int set_enum(const struct cfg_field *field, void *base, const char *text,
 
 /* ---- addresses ---- */
 
-static int set_addr(const struct cfg_field *field, void *base, const char *text,
-                    char reason[static CFG_REASON_MAX])
+static int set_addr(const struct cfg_field *field, void *base, const char *text, char reason[static CFG_REASON_MAX])
 {
     struct wz_addr addr;
     char type[CFG_REASON_MAX / 2];
@@ -313,8 +306,7 @@ static bool split_host(const char *text, uint16_t default_port, char *host, uint
     return is_host_name(host);
 }
 
-static int set_host(const struct cfg_field *field, void *base, const char *text,
-                    char reason[static CFG_REASON_MAX])
+static int set_host(const struct cfg_field *field, void *base, const char *text, char reason[static CFG_REASON_MAX])
 {
     struct cfg_host *place = member(field, base);
     char host[HOST_MAX + 1];
@@ -331,8 +323,8 @@ static int set_host(const struct cfg_field *field, void *base, const char *text,
     return 0;
 }
 
-int cfg_value_set(const struct cfg_field *field, void *base, const char *text,
-                  const struct cfg_secret_source *secrets, char reason[static CFG_REASON_MAX])
+int cfg_value_set(const struct cfg_field *field, void *base, const char *text, const struct cfg_secret_source *secrets,
+                  char reason[static CFG_REASON_MAX])
 {
     switch (field->kind) {
     case CFG_TEXT:
@@ -404,8 +396,7 @@ static char *host_text(const struct cfg_host *host)
 
     if (!host->host)
         return strdup("none");
-    (void)snprintf(buf, sizeof buf, strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host,
-                   (unsigned)host->port);
+    (void)snprintf(buf, sizeof buf, strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host, (unsigned)host->port);
     return quoted_if_needed(buf);
 }
 

@@ -15,8 +15,8 @@
  * @param reason   Written when -EINVAL is returned: what is wrong, without the value of a secret.
  * @return         0, -EINVAL or -ENOMEM.
  */
-int cfg_value_set(const struct cfg_field *field, void *base, const char *text,
-                  const struct cfg_secret_source *secrets, char reason[static CFG_REASON_MAX]);
+int cfg_value_set(const struct cfg_field *field, void *base, const char *text, const struct cfg_secret_source *secrets,
+                  char reason[static CFG_REASON_MAX]);
 /** The value as the file would give it; "none" when absent, "(hidden)" for secrets. malloc'd, NULL: no memory. */
 char *cfg_value_text(const struct cfg_field *field, const void *base);
 /** "IP:PORT", "10 to 600 s", "md5, sha256, both", ... for messages and the manual. */

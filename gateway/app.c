@@ -128,7 +128,8 @@ void gw_app_free(struct gw_app *app)
         wz_signal_watch_done(&app->sigint);
         wz_signal_watch_done(&app->sigterm);
     }
-    if (app->ua && app->phase == GW_APP_STARTING) { /* the start failed late: sofia wants its orderly end all the same */
+    if (app->ua &&
+        app->phase == GW_APP_STARTING) { /* the start failed late: sofia wants its orderly end all the same */
         gw_app_stop(app);
         g_main_loop_run(app->main_loop);
     }

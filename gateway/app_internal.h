@@ -17,8 +17,8 @@
 #include "wzp/rt/loop.h"
 #include "wzp/rt/mailbox.h"
 
-#define GW_APP_MAX_WORKERS 8
-#define GW_APP_MAX_CALLS 4096
+#define GW_APP_MAX_WORKERS       8
+#define GW_APP_MAX_CALLS         4096
 #define GW_APP_MAX_REGISTRATIONS 20000
 
 struct gw_app;
@@ -34,8 +34,8 @@ struct gw_app_worker {
 enum gw_app_phase {
     GW_APP_STARTING,
     GW_APP_SERVING,
-    GW_APP_DRAINING,  /**< no new calls, waiting for the last to end */
-    GW_APP_STOPPING,  /**< calls are being hung up, SIP is closing */
+    GW_APP_DRAINING, /**< no new calls, waiting for the last to end */
+    GW_APP_STOPPING, /**< calls are being hung up, SIP is closing */
     GW_APP_STOPPED,
 };
 
@@ -54,14 +54,14 @@ struct gw_app {
 
     struct gw_store *store;
     struct gw_relay *relay;
-    struct wz_addr relay_address;    /**< where our lines register */
+    struct wz_addr relay_address; /**< where our lines register */
     struct gw_users *users;
     struct gw_routes *routes;
     struct gw_port_pool *ports;
     struct sipua *ua;
-    bool sip_closed;                 /**< its shutdown is complete: it may be freed */
+    bool sip_closed; /**< its shutdown is complete: it may be freed */
     struct gw_calls *calls;
-    struct gw_admin *admin;          /**< the operator's door */
+    struct gw_admin *admin; /**< the operator's door */
     unsigned worker_count;
     struct gw_worker *worker[GW_APP_MAX_WORKERS];
     struct gw_app_worker link[GW_APP_MAX_WORKERS];

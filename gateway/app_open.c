@@ -97,8 +97,9 @@ static void warn_about_private_relay(const struct cfg *cfg)
         LOG_INFO("relay.address", "hint=\"each client is told the address it connected to; set relay.public_address "
                                   "when clients come through a NAT\"");
     else if (wz_addr_kind(told) != WZ_ADDR_KIND_PUBLIC)
-        LOG_WARN("relay.private_address", "told=%s hint=\"clients outside this network cannot reach it; set "
-                                          "relay.public_address\"",
+        LOG_WARN("relay.private_address",
+                 "told=%s hint=\"clients outside this network cannot reach it; set "
+                 "relay.public_address\"",
                  wz_addr_format(told, text));
 }
 
@@ -138,7 +139,8 @@ int gw_app_open_relay(struct gw_app *app, char error[static GW_APP_ERROR_MAX])
 static int echo_seed(const uint8_t master[static WZP_SEED_BYTES], uint8_t ret[static WZP_SEED_BYTES])
 {
     static const char info[] = "wzp-gateway service echo";
-    return wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(master, WZP_SEED_BYTES), wz_bytes(info, sizeof info - 1), ret, WZP_SEED_BYTES);
+    return wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(master, WZP_SEED_BYTES), wz_bytes(info, sizeof info - 1), ret,
+                    WZP_SEED_BYTES);
 }
 
 static int make_routes(struct gw_app *app)
@@ -249,8 +251,8 @@ int gw_app_open_workers(struct gw_app *app, char error[static GW_APP_ERROR_MAX])
     for (unsigned i = 0; i < app->worker_count; i++) {
         struct gw_app_worker *link = &app->link[i];
         *link = (struct gw_app_worker){ .app = app, .index = i };
-        int err = wz_mailbox_new(&link->events, app->loop, EVENTS_WAITING_MAX, sizeof(struct gw_event),
-                                 on_worker_event, link);
+        int err = wz_mailbox_new(&link->events, app->loop, EVENTS_WAITING_MAX, sizeof(struct gw_event), on_worker_event,
+                                 link);
         config.index = i;
         config.arg = link;
         if (!err)
@@ -315,8 +317,8 @@ int gw_app_open_ports(struct gw_app *app, char error[static GW_APP_ERROR_MAX])
 int gw_app_open_calls(struct gw_app *app, char error[static GW_APP_ERROR_MAX])
 {
     const struct cfg_media *media = &app->cfg->media;
-    struct wz_addr media_address = media->public_address.family != WZ_ADDR_NONE ? media->public_address
-                                                                                : app->cfg->sip.public_address;
+    struct wz_addr media_address =
+        media->public_address.family != WZ_ADDR_NONE ? media->public_address : app->cfg->sip.public_address;
     if (media_address.family == WZ_ADDR_NONE && !wz_addr_is_any(&app->cfg->sip.listen))
         media_address = app->cfg->sip.listen;
     FAIL(error, "out of memory");

@@ -74,10 +74,17 @@ static void restore_binding(void *arg, const struct gw_store_binding *row)
 {
     struct restore *restore = arg;
     struct sipua_binding binding = {
-        .user = row->user, .contact = row->contact, .user_agent = row->user_agent, .instance_id = row->instance_id,
-        .path = row->path, .reg_id = row->reg_id, .call_id = row->call_id, .cseq = row->cseq,
+        .user = row->user,
+        .contact = row->contact,
+        .user_agent = row->user_agent,
+        .instance_id = row->instance_id,
+        .path = row->path,
+        .reg_id = row->reg_id,
+        .call_id = row->call_id,
+        .cseq = row->cseq,
         .transport = strcmp(row->transport, "tcp") == 0 ? SIPUA_TCP : SIPUA_UDP,
-        .updated_at_us = row->updated_at_us, .expires_at_us = row->expires_at_us,
+        .updated_at_us = row->updated_at_us,
+        .expires_at_us = row->expires_at_us,
     };
     if (wz_addr_parse(row->source, &binding.source) < 0 || !gw_users_find(restore->app->users, row->user))
         return; /* a user that was taken out of the configuration */
@@ -110,8 +117,9 @@ int gw_app_open_sip(struct gw_app *app, char error[static GW_APP_ERROR_MAX])
                                                   .event = sip_event },
                         app);
     if (err) {
-        (void)snprintf(error, GW_APP_ERROR_MAX, "SIP cannot listen on %s: %s. Is another phone system running here? Set sip.listen",
-             wz_addr_format(&sip->listen, text), strerror(-err));
+        (void)snprintf(error, GW_APP_ERROR_MAX,
+                       "SIP cannot listen on %s: %s. Is another phone system running here? Set sip.listen",
+                       wz_addr_format(&sip->listen, text), strerror(-err));
         return err;
     }
     err = gw_store_load_bindings(app->store, wz_wall_us(), restore_binding, &restore);

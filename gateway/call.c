@@ -2,8 +2,7 @@
 
 #include <errno.h>
 
-static void put(struct gw_call_effects *eff, enum gw_call_effect_kind kind, enum gw_cause cause,
-                unsigned branch)
+static void put(struct gw_call_effects *eff, enum gw_call_effect_kind kind, enum gw_cause cause, unsigned branch)
 {
     if (eff->count < GW_CALL_MAX_EFFECTS)
         eff->item[eff->count++] = (struct gw_call_effect){ kind, cause, branch };
@@ -205,8 +204,7 @@ static int wzp_caller_event(struct gw_call *call, const struct gw_call_event *ev
     }
 }
 
-int gw_call_step(struct gw_call *call, const struct gw_call_event *event, uint64_t now_us,
-                 struct gw_call_effects *ret)
+int gw_call_step(struct gw_call *call, const struct gw_call_event *event, uint64_t now_us, struct gw_call_effects *ret)
 {
     ret->count = 0;
     if (call->state == GW_CALL_ENDED)

@@ -34,19 +34,19 @@ enum gw_call_state {
 };
 
 enum gw_call_event_kind {
-    GW_CALL_START,            /**< the route is known: `branches` contacts (WZP caller), or none */
-    GW_CALL_REFUSE,           /**< the route says no: `cause` */
+    GW_CALL_START,  /**< the route is known: `branches` contacts (WZP caller), or none */
+    GW_CALL_REFUSE, /**< the route says no: `cause` */
     GW_CALL_WZP_RINGING,
     GW_CALL_WZP_ANSWERED,
     GW_CALL_WZP_MEDIA_UP,
-    GW_CALL_WZP_ENDED,        /**< the WZP leg is gone: `cause` */
-    GW_CALL_SIP_PROGRESS,     /**< `branch` rings */
-    GW_CALL_SIP_ANSWERED,     /**< `branch` picked up */
-    GW_CALL_SIP_FAILED,       /**< `branch` (or the calling leg) ended without an answer: `cause` */
-    GW_CALL_SIP_CANCELLED,    /**< the calling phone gave up; its leg is gone */
-    GW_CALL_SIP_ENDED,        /**< BYE or lost dialog on `branch` or the calling leg: `cause` */
-    GW_CALL_MEDIA_TIMEOUT,    /**< no packet from the phone, or from WZP, for too long */
-    GW_CALL_HANG_UP,          /**< operator or shutdown: `cause` */
+    GW_CALL_WZP_ENDED,     /**< the WZP leg is gone: `cause` */
+    GW_CALL_SIP_PROGRESS,  /**< `branch` rings */
+    GW_CALL_SIP_ANSWERED,  /**< `branch` picked up */
+    GW_CALL_SIP_FAILED,    /**< `branch` (or the calling leg) ended without an answer: `cause` */
+    GW_CALL_SIP_CANCELLED, /**< the calling phone gave up; its leg is gone */
+    GW_CALL_SIP_ENDED,     /**< BYE or lost dialog on `branch` or the calling leg: `cause` */
+    GW_CALL_MEDIA_TIMEOUT, /**< no packet from the phone, or from WZP, for too long */
+    GW_CALL_HANG_UP,       /**< operator or shutdown: `cause` */
     GW_CALL_EVENT_COUNT,
 };
 
@@ -58,16 +58,16 @@ struct gw_call_event {
 };
 
 enum gw_call_effect_kind {
-    GW_CALL_DO_WZP_DIAL,       /**< place the call on the WZP side */
-    GW_CALL_DO_WZP_ANSWER,     /**< accept the WZP caller, with the user's privacy mode */
-    GW_CALL_DO_WZP_HANGUP,     /**< end the WZP leg: `cause` */
-    GW_CALL_DO_SIP_DIAL,       /**< invite contact `branch` */
-    GW_CALL_DO_SIP_RING,       /**< 180 to the calling phone */
-    GW_CALL_DO_SIP_ANSWER,     /**< 200 with SDP to the calling phone */
-    GW_CALL_DO_SIP_HANGUP,     /**< end `branch`, or the calling leg: final response, CANCEL or BYE; `cause` */
-    GW_CALL_DO_MEDIA_START,    /**< join the legs' media (branch: the answering contact) */
+    GW_CALL_DO_WZP_DIAL,    /**< place the call on the WZP side */
+    GW_CALL_DO_WZP_ANSWER,  /**< accept the WZP caller, with the user's privacy mode */
+    GW_CALL_DO_WZP_HANGUP,  /**< end the WZP leg: `cause` */
+    GW_CALL_DO_SIP_DIAL,    /**< invite contact `branch` */
+    GW_CALL_DO_SIP_RING,    /**< 180 to the calling phone */
+    GW_CALL_DO_SIP_ANSWER,  /**< 200 with SDP to the calling phone */
+    GW_CALL_DO_SIP_HANGUP,  /**< end `branch`, or the calling leg: final response, CANCEL or BYE; `cause` */
+    GW_CALL_DO_MEDIA_START, /**< join the legs' media (branch: the answering contact) */
     GW_CALL_DO_MEDIA_STOP,
-    GW_CALL_DO_FINISHED,       /**< the last effect of a call: write its record, free it */
+    GW_CALL_DO_FINISHED, /**< the last effect of a call: write its record, free it */
 };
 
 struct gw_call_effect {
@@ -85,22 +85,22 @@ struct gw_call_effects {
 
 struct gw_call_config {
     enum gw_call_direction direction;
-    uint32_t ring_ms;     /**< START to answer; 0: 60000 */
-    uint32_t connect_ms;  /**< answer to media; 0: 12000 */
+    uint32_t ring_ms;    /**< START to answer; 0: 60000 */
+    uint32_t connect_ms; /**< answer to media; 0: 12000 */
 };
 
 /** Plain data: the holder may read it. */
 struct gw_call {
     enum gw_call_direction direction;
     enum gw_call_state state;
-    enum gw_cause cause;          /**< why it ended; NONE before */
-    bool wzp_open;                /**< the WZP leg wants a hang-up when the call ends */
-    bool sip_open;                /**< the calling phone likewise (SIP caller) */
-    uint32_t branches_open;       /**< bit per contact (WZP caller) */
-    unsigned winner;              /**< the contact that answered (WZP caller) */
+    enum gw_cause cause;    /**< why it ended; NONE before */
+    bool wzp_open;          /**< the WZP leg wants a hang-up when the call ends */
+    bool sip_open;          /**< the calling phone likewise (SIP caller) */
+    uint32_t branches_open; /**< bit per contact (WZP caller) */
+    unsigned winner;        /**< the contact that answered (WZP caller) */
     bool has_winner, media_started;
     bool wzp_media_up;
-    enum gw_cause branch_cause;   /**< the best reason a contact gave so far */
+    enum gw_cause branch_cause; /**< the best reason a contact gave so far */
     uint32_t ring_ms, connect_ms;
     uint64_t deadline_us;
     uint64_t started_us, ringing_us, answered_us, ended_us; /**< 0: not yet */
@@ -112,8 +112,7 @@ void gw_call_init(struct gw_call *call, const struct gw_call_config *config);
  * @return 0; -EPROTO when the event has no place in this state (answered by nothing but the counter of the caller);
  *         effects are valid in both cases.
  */
-int gw_call_step(struct gw_call *call, const struct gw_call_event *event, uint64_t now_us,
-                 struct gw_call_effects *ret);
+int gw_call_step(struct gw_call *call, const struct gw_call_event *event, uint64_t now_us, struct gw_call_effects *ret);
 /** Run the ring and connect timers. */
 void gw_call_tick(struct gw_call *call, uint64_t now_us, struct gw_call_effects *ret);
 /** UINT64_MAX: no timer wanted. */

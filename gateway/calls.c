@@ -57,8 +57,10 @@ void gw_calls_free(struct gw_calls *calls)
     struct wz_list *pos, *tmp;
     if (!calls)
         return;
-    wz_list_foreach(pos, tmp, &calls->active) live_free(wz_container_of(pos, struct gw_live, node));
-    wz_list_foreach(pos, tmp, &calls->past) live_free(wz_container_of(pos, struct gw_live, node));
+    wz_list_foreach (pos, tmp, &calls->active)
+        live_free(wz_container_of(pos, struct gw_live, node));
+    wz_list_foreach (pos, tmp, &calls->past)
+        live_free(wz_container_of(pos, struct gw_live, node));
     wz_hash_done(&calls->by_ref);
     free(calls);
 }
@@ -123,7 +125,8 @@ static void dial(struct gw_live *live, unsigned branch)
     if (!err)
         return;
     LOG_WARN("call.contact_failed", "call=%s branch=%u error=\"%s\"", live->id, branch, strerror(-err));
-    gw_live_step(live, &(struct gw_call_event){ .kind = GW_CALL_SIP_FAILED, .branch = branch, .cause = GW_CAUSE_INTERNAL });
+    gw_live_step(live,
+                 &(struct gw_call_event){ .kind = GW_CALL_SIP_FAILED, .branch = branch, .cause = GW_CAUSE_INTERNAL });
 }
 
 static void carry_out(struct gw_live *live, const struct gw_call_effect *effect)
@@ -315,7 +318,9 @@ static void wzp_incoming(struct gw_calls *calls, unsigned worker, const struct g
     struct gw_user *user = gw_users_by_line(calls->config.users, worker, event->line_id);
     struct gw_live *live = user ? live_new(calls, event->ref, GW_CALL_WZP_TO_SIP) : NULL;
     if (!live) { /* out of memory: the caller is told by the worker's hang-up */
-        struct gw_command no = { .kind = GW_CMD_HANGUP, .ref = event->ref, .line_id = event->line_id, .reason = WZP_HANGUP_ERROR };
+        struct gw_command no = {
+            .kind = GW_CMD_HANGUP, .ref = event->ref, .line_id = event->line_id, .reason = WZP_HANGUP_ERROR
+        };
         (void)gw_worker_post(calls->config.worker[worker], &no);
         return;
     }
@@ -324,8 +329,8 @@ static void wzp_incoming(struct gw_calls *calls, unsigned worker, const struct g
     (void)snprintf(live->peer_alias, sizeof live->peer_alias, "%s", event->incoming.alias);
     (void)snprintf(live->wzp_call_id, sizeof live->wzp_call_id, "%s", event->incoming.call_id);
     (void)snprintf(live->dialled, sizeof live->dialled, "%s", user->name);
-    LOG_INFO("call.offered", "call=%s direction=wzp-sip from=%s alias=%s to=%s wzp_call=%s caller_reflexive=%s", live->id,
-             live->peer_fingerprint, wz_log_quote(live->peer_alias, quoted, sizeof quoted), user->name,
+    LOG_INFO("call.offered", "call=%s direction=wzp-sip from=%s alias=%s to=%s wzp_call=%s caller_reflexive=%s",
+             live->id, live->peer_fingerprint, wz_log_quote(live->peer_alias, quoted, sizeof quoted), user->name,
              live->wzp_call_id, event->incoming.reflexive_addr[0] ? event->incoming.reflexive_addr : "none");
     gw_live_trace(live, GW_TRACE_WZP, false, "offered, caller's address %s, %u local addresses",
                   event->incoming.reflexive_addr[0] ? event->incoming.reflexive_addr : "not told",
@@ -391,8 +396,7 @@ void gw_calls_worker_event(struct gw_calls *calls, unsigned worker, const struct
 void gw_calls_hang_up_all(struct gw_calls *calls, enum gw_cause cause)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &calls->active)
-    {
+    wz_list_foreach (pos, tmp, &calls->active) {
         struct gw_live *live = wz_container_of(pos, struct gw_live, node);
         if (!live->finished)
             gw_live_step(live, &(struct gw_call_event){ .kind = GW_CALL_HANG_UP, .cause = cause });

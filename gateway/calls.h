@@ -34,8 +34,8 @@ struct gw_calls_config {
     struct gw_users *users;
     const struct gw_routes *routes;
     struct gw_port_pool *ports;
-    struct gw_store *store;          /**< NULL: no call records */
-    struct wz_addr media_address;    /**< what SDP says; family NONE: the local address that faces the phone */
+    struct gw_store *store;       /**< NULL: no call records */
+    struct wz_addr media_address; /**< what SDP says; family NONE: the local address that faces the phone */
     uint32_t ring_ms;
     unsigned max_calls;
 };
@@ -43,7 +43,7 @@ struct gw_calls_config {
 struct gw_calls_stats {
     uint64_t total, answered, refused;
     uint64_t ended[GW_CAUSE_COUNT];
-    uint64_t unexpected_events;      /**< events without a place in their call's state */
+    uint64_t unexpected_events; /**< events without a place in their call's state */
     unsigned active;
 };
 

@@ -10,8 +10,8 @@
 struct gw_calls {
     struct gw_calls_config config;
     struct wz_hash by_ref;
-    struct wz_list active;   /**< newest last; with those whose legs are still closing */
-    struct wz_list past;     /**< settled ones, newest last */
+    struct wz_list active; /**< newest last; with those whose legs are still closing */
+    struct wz_list past;   /**< settled ones, newest last */
     unsigned past_count;
     struct gw_calls_stats stats;
 };

@@ -12,17 +12,16 @@ static json_t *media_json(const struct gw_live *live)
 {
     const struct gw_bridge_stats *m = &live->media;
     char source[WZ_ADDR_TEXT_MAX];
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:s,s:b,s:I}",
-                     "rtp_rx", (json_int_t)m->rtp_rx, "rtp_tx", (json_int_t)m->rtp_tx,
-                     "rtp_lost", (json_int_t)m->rtp_lost, "rtp_late", (json_int_t)m->rtp_late,
-                     "rtp_duplicate", (json_int_t)m->rtp_duplicate, "rtp_strangers", (json_int_t)m->rtp_strangers,
-                     "rtp_bad", (json_int_t)(m->rtp_bad + m->rtp_bad_pt), "rtp_jitter_us", (int)m->rtp_jitter_us,
-                     "rtp_delay_us", (int)m->rtp_delay_us, "wzp_rx", (json_int_t)m->wzp_rx,
-                     "wzp_tx", (json_int_t)m->wzp_tx, "wzp_lost", (json_int_t)m->wzp_lost,
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:s,s:b,s:I}", "rtp_rx",
+                     (json_int_t)m->rtp_rx, "rtp_tx", (json_int_t)m->rtp_tx, "rtp_lost", (json_int_t)m->rtp_lost,
+                     "rtp_late", (json_int_t)m->rtp_late, "rtp_duplicate", (json_int_t)m->rtp_duplicate,
+                     "rtp_strangers", (json_int_t)m->rtp_strangers, "rtp_bad", (json_int_t)(m->rtp_bad + m->rtp_bad_pt),
+                     "rtp_jitter_us", (int)m->rtp_jitter_us, "rtp_delay_us", (int)m->rtp_delay_us, "wzp_rx",
+                     (json_int_t)m->wzp_rx, "wzp_tx", (json_int_t)m->wzp_tx, "wzp_lost", (json_int_t)m->wzp_lost,
                      "wzp_bad_codec", (json_int_t)m->wzp_bad_codec, "wzp_codec2", (json_int_t)m->wzp_codec2,
                      "wzp_concealed", (json_int_t)m->wzp_concealed, "wzp_jitter_us", (int)m->wzp_jitter_us,
-                     "wzp_delay_us", (int)m->wzp_delay_us, "dtmf_digits", (json_int_t)m->dtmf_digits,
-                     "rtp_source", wz_addr_format(&m->rtp_source, source), "pass_through",
+                     "wzp_delay_us", (int)m->wzp_delay_us, "dtmf_digits", (json_int_t)m->dtmf_digits, "rtp_source",
+                     wz_addr_format(&m->rtp_source, source), "pass_through",
                      (int)(m->pass_through_rtp && m->pass_through_wzp), "rtp_concealed", (json_int_t)m->rtp_concealed);
 }
 
@@ -31,17 +30,19 @@ static json_t *call_json(const struct gw_live *live)
     const struct gw_call *core = &live->core;
     uint64_t setup_us = core->answered_us ? core->answered_us - core->started_us : 0;
     uint64_t ring_us = core->ringing_us ? core->ringing_us - core->started_us : 0;
-    json_t *json = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", live->id, "state",
-        gw_call_state_name(core->state), "cause", gw_cause_name(core->cause), "direction",
-        core->direction == GW_CALL_SIP_TO_WZP ? "sip-wzp" : "wzp-sip", "user", live->user ? live->user->name : "",
-        "dialled", live->dialled, "peer", text_or_null(live->peer_fingerprint), "peer_alias",
-        text_or_null(live->peer_alias), "wzp_call_id", text_or_null(live->wzp_call_id), "sip_call_id",
-        text_or_null(live->sip_call_id), "path",
-        !live->has_path ? "none" : live->path == WZP_LINE_PATH_DIRECT ? "direct" : "relay", "codec",
-        live->has_choice ? sipua_codec_name(live->choice.codec) : "none", "started_us",
-        (json_int_t)live->started_wall_us, "ended_us", (json_int_t)live->ended_wall_us, "post_dial_ms",
-        (json_int_t)(ring_us / 1000), "setup_ms", (json_int_t)(setup_us / 1000), "media", media_json(live));
+    json_t *json =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", live->id, "state",
+                  gw_call_state_name(core->state), "cause", gw_cause_name(core->cause), "direction",
+                  core->direction == GW_CALL_SIP_TO_WZP ? "sip-wzp" : "wzp-sip", "user",
+                  live->user ? live->user->name : "", "dialled", live->dialled, "peer",
+                  text_or_null(live->peer_fingerprint), "peer_alias", text_or_null(live->peer_alias), "wzp_call_id",
+                  text_or_null(live->wzp_call_id), "sip_call_id", text_or_null(live->sip_call_id), "path",
+                  !live->has_path                      ? "none"
+                  : live->path == WZP_LINE_PATH_DIRECT ? "direct"
+                                                       : "relay",
+                  "codec", live->has_choice ? sipua_codec_name(live->choice.codec) : "none", "started_us",
+                  (json_int_t)live->started_wall_us, "ended_us", (json_int_t)live->ended_wall_us, "post_dial_ms",
+                  (json_int_t)(ring_us / 1000), "setup_ms", (json_int_t)(setup_us / 1000), "media", media_json(live));
     if (json && live->peer_direct_addr[0])
         (void)json_object_set_new(json, "peer_direct_addr", json_string(live->peer_direct_addr));
     return json;

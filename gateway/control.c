@@ -42,7 +42,8 @@ static json_t *calls_stats(const struct gw_app *app)
     const struct gw_calls_stats *s = gw_calls_stats(app->calls);
     json_t *ended = json_object();
     for (int cause = 1; cause < GW_CAUSE_COUNT; cause++)
-        (void)json_object_set_new(ended, gw_cause_name((enum gw_cause)cause), json_integer((json_int_t)s->ended[cause]));
+        (void)json_object_set_new(ended, gw_cause_name((enum gw_cause)cause),
+                                  json_integer((json_int_t)s->ended[cause]));
     return json_pack("{s:i,s:I,s:I,s:I,s:I,s:o}", "active", (int)s->active, "total", (json_int_t)s->total, "answered",
                      (json_int_t)s->answered, "refused", (json_int_t)s->refused, "unexpected_events",
                      (json_int_t)s->unexpected_events, "ended", ended);
@@ -65,8 +66,7 @@ static json_t *relay_calls(const struct gw_app *app)
     json_t *rows = json_object(), *list = gw_calls_list(app->calls), *array = json_array(), *call;
     size_t index;
     const char *id;
-    json_array_foreach(list, index, call)
-    {
+    json_array_foreach (list, index, call) {
         struct wzp_relay_call_flow flow;
         id = json_string_value(json_object_get(call, "wzp_call_id"));
         if (id && wzp_relay_server_call_flow(gw_relay_server(app->relay), id, &flow))
@@ -75,7 +75,8 @@ static json_t *relay_calls(const struct gw_app *app)
                                                 (json_int_t)flow.from_caller, "callee_datagrams",
                                                 (json_int_t)flow.from_callee, "forwarded", (json_int_t)flow.forwarded));
     }
-    json_object_foreach(rows, id, call) (void)json_array_append(array, call);
+    json_object_foreach (rows, id, call)
+        (void)json_array_append(array, call);
     json_decref(rows);
     json_decref(list);
     return array;
@@ -131,11 +132,11 @@ static json_t *contacts(const struct gw_app *app, const struct gw_user *user)
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
         char source[WZ_ADDR_TEXT_MAX];
-        (void)json_array_append_new(
-            array, json_pack("{s:s,s:s,s:s,s:s,s:I}", "contact", binding[i]->contact, "source",
-                             wz_addr_format(&binding[i]->source, source), "transport",
-                             binding[i]->transport == SIPUA_TCP ? "tcp" : "udp", "user_agent", binding[i]->user_agent,
-                             "expires_s", (json_int_t)((binding[i]->expires_at_us - now_us) / 1000000)));
+        (void)json_array_append_new(array, json_pack("{s:s,s:s,s:s,s:s,s:I}", "contact", binding[i]->contact, "source",
+                                                     wz_addr_format(&binding[i]->source, source), "transport",
+                                                     binding[i]->transport == SIPUA_TCP ? "tcp" : "udp", "user_agent",
+                                                     binding[i]->user_agent, "expires_s",
+                                                     (json_int_t)((binding[i]->expires_at_us - now_us) / 1000000)));
     }
     return array;
 }

@@ -32,8 +32,8 @@ static int take_ports(struct gw_live *live)
 {
     if (live->has_ports)
         return 0;
-    int err = gw_port_pool_take(gw_calls_config(live->calls)->ports,
-                                wz_loop_now_us(gw_calls_config(live->calls)->loop), &live->ports);
+    int err = gw_port_pool_take(gw_calls_config(live->calls)->ports, wz_loop_now_us(gw_calls_config(live->calls)->loop),
+                                &live->ports);
     if (err)
         return err;
     live->has_ports = live->fds_ours = true;

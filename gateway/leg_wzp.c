@@ -36,8 +36,9 @@ void gw_leg_wzp_answer(struct gw_live *live)
 void gw_leg_wzp_hangup(struct gw_live *live, enum gw_cause cause)
 {
     static const enum wzp_hangup_reason reasons[] = {
-        [GW_WZP_NORMAL] = WZP_HANGUP_NORMAL,   [GW_WZP_BUSY] = WZP_HANGUP_BUSY,   [GW_WZP_DECLINED] = WZP_HANGUP_DECLINED,
-        [GW_WZP_TIMEOUT] = WZP_HANGUP_TIMEOUT, [GW_WZP_ERROR] = WZP_HANGUP_ERROR,
+        [GW_WZP_NORMAL] = WZP_HANGUP_NORMAL,     [GW_WZP_BUSY] = WZP_HANGUP_BUSY,
+        [GW_WZP_DECLINED] = WZP_HANGUP_DECLINED, [GW_WZP_TIMEOUT] = WZP_HANGUP_TIMEOUT,
+        [GW_WZP_ERROR] = WZP_HANGUP_ERROR,
     };
     (void)post(live, &(struct gw_command){ .kind = GW_CMD_HANGUP, .reason = reasons[gw_cause_row(cause)->wzp] });
 }
@@ -168,9 +169,9 @@ static void ended(struct gw_live *live, const struct gw_event *event)
 static void set_up(struct gw_live *live, const struct gw_event *event)
 {
     memcpy(live->peer_direct_addr, event->setup.peer_direct_addr, sizeof live->peer_direct_addr);
-    gw_live_trace(live, GW_TRACE_WZP, false, "call set up: relay %s, peer %s, %u local addresses",
-                  event->setup.relay_addr, event->setup.peer_direct_addr[0] ? event->setup.peer_direct_addr : "not told",
-                  event->setup.peer_local_count);
+    gw_live_trace(
+        live, GW_TRACE_WZP, false, "call set up: relay %s, peer %s, %u local addresses", event->setup.relay_addr,
+        event->setup.peer_direct_addr[0] ? event->setup.peer_direct_addr : "not told", event->setup.peer_local_count);
 }
 
 void gw_leg_wzp_event(struct gw_live *live, const struct gw_event *event)

@@ -37,12 +37,12 @@ struct gw_live {
     char id[GW_LIVE_ID_TEXT];
     struct gw_call core;
     struct wz_timer timer;
-    bool finished;            /**< DO_FINISHED was carried out; it settles when its legs and media are closed too */
-    unsigned depth;           /**< steps under way: effects may cause events */
+    bool finished;               /**< DO_FINISHED was carried out; it settles when its legs and media are closed too */
+    unsigned depth;              /**< steps under way: effects may cause events */
     char why[SIPUA_SDP_WHY_MAX]; /**< text of the Warning that a refusal carries, or "" */
-    bool past;                /**< settled: kept for `wzpctl trace` only */
-    bool counted;             /**< in the user's active calls */
-    struct gw_user *user;     /**< the SIP side; NULL only while an unknown one is refused */
+    bool past;                   /**< settled: kept for `wzpctl trace` only */
+    bool counted;                /**< in the user's active calls */
+    struct gw_user *user;        /**< the SIP side; NULL only while an unknown one is refused */
     char dialled[GW_DIALLED_MAX];
     char peer_fingerprint[WZP_FINGERPRINT_TEXT];
     char peer_alias[GW_NAME_MAX];
@@ -54,19 +54,19 @@ struct gw_live {
 
     struct gw_leg_sip leg[GW_CALL_MAX_BRANCHES];
     const struct sipua_binding *contact[GW_CALL_MAX_BRANCHES]; /**< valid while START is carried out only */
-    struct wz_addr phone;     /**< where the phone's signalling comes from */
+    struct wz_addr phone;                                      /**< where the phone's signalling comes from */
 
     /* offer/answer */
-    struct sipua_sdp local;   /**< our newest offer or answer */
-    bool local_is_offer;      /**< the peer's answer is still to come */
+    struct sipua_sdp local; /**< our newest offer or answer */
+    bool local_is_offer;    /**< the peer's answer is still to come */
     struct sipua_sdp_choice choice;
     bool has_choice;
     uint64_t sdp_version;
 
     /* media */
     struct gw_port_pair ports;
-    bool has_ports;           /**< the port is lent to this call */
-    bool fds_ours;            /**< the descriptors have not been handed to the worker yet */
+    bool has_ports; /**< the port is lent to this call */
+    bool fds_ours;  /**< the descriptors have not been handed to the worker yet */
     bool media_wanted, media_open;
     struct gw_bridge_stats media;
 

@@ -29,7 +29,8 @@ int gw_relay_new(struct gw_relay **ret, const struct wzp_relay_server_config *co
     if (!self)
         return -ENOMEM;
     self->config = config;
-    int err = gw_thread_new(&self->thread, &(struct gw_thread_config){ .name = "wzp-relay", .start = start, .stop = stop, .arg = self });
+    int err = gw_thread_new(
+        &self->thread, &(struct gw_thread_config){ .name = "wzp-relay", .start = start, .stop = stop, .arg = self });
     self->config = NULL;
     if (err) {
         free(self);

@@ -31,11 +31,11 @@ static const char *key_of(const struct gw_route_entry *entry, enum key_kind kind
     }
 }
 
-#define COMPARE(NAME, KIND)                                                      \
-    static int NAME(const void *a, const void *b)                                \
-    {                                                                            \
-        return strcmp(key_of(*(const struct gw_route_entry *const *)a, KIND),    \
-                      key_of(*(const struct gw_route_entry *const *)b, KIND));   \
+#define COMPARE(NAME, KIND)                                                                                            \
+    static int NAME(const void *a, const void *b)                                                                      \
+    {                                                                                                                  \
+        return strcmp(key_of(*(const struct gw_route_entry *const *)a, KIND),                                          \
+                      key_of(*(const struct gw_route_entry *const *)b, KIND));                                         \
     }
 COMPARE(compare_alias, KEY_ALIAS)
 COMPARE(compare_number, KEY_NUMBER)

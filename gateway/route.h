@@ -10,7 +10,7 @@
 #include "gateway/cause.h"
 
 #define GW_FINGERPRINT_TEXT 40
-#define GW_DIALLED_MAX 128
+#define GW_DIALLED_MAX      128
 
 /** One row: any of alias and number may be NULL. Texts are borrowed until gw_routes_free(). */
 struct gw_route_entry {

@@ -7,9 +7,9 @@ struct gw_thread;
 struct _GMainContext;
 
 struct gw_thread_config {
-    const char *name;                 /**< at most 15 bytes, shown by ps */
-    int (*start)(void *arg);          /**< first thing on the thread: make what lives on it. 0 or -errno */
-    void (*stop)(void *arg);          /**< last thing on the thread, only if start succeeded */
+    const char *name;        /**< at most 15 bytes, shown by ps */
+    int (*start)(void *arg); /**< first thing on the thread: make what lives on it. 0 or -errno */
+    void (*stop)(void *arg); /**< last thing on the thread, only if start succeeded */
     void *arg;
 };
 

@@ -11,8 +11,8 @@ static void clean(char *text)
     }
 }
 
-void gw_trace_add(struct gw_trace *trace, uint64_t wall_us, enum gw_trace_party party, bool outgoing,
-                  const char *fmt, ...)
+void gw_trace_add(struct gw_trace *trace, uint64_t wall_us, enum gw_trace_party party, bool outgoing, const char *fmt,
+                  ...)
 {
     struct gw_trace_entry *entry = trace->total < GW_TRACE_HEAD
                                        ? &trace->head[trace->total]

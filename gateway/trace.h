@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GW_TRACE_HEAD 48  /**< first entries, kept for ever */
-#define GW_TRACE_TAIL 48  /**< newest entries */
+#define GW_TRACE_HEAD     48 /**< first entries, kept for ever */
+#define GW_TRACE_TAIL     48 /**< newest entries */
 #define GW_TRACE_TEXT_MAX 120
 
 enum gw_trace_party {
-    GW_TRACE_CALL,  /**< the call's own state changes */
+    GW_TRACE_CALL, /**< the call's own state changes */
     GW_TRACE_SIP,
     GW_TRACE_WZP,
     GW_TRACE_MEDIA,
@@ -21,7 +21,7 @@ enum gw_trace_party {
 struct gw_trace_entry {
     uint64_t at_us; /**< wall clock */
     enum gw_trace_party party;
-    bool outgoing;  /**< gateway to party */
+    bool outgoing; /**< gateway to party */
     char text[GW_TRACE_TEXT_MAX];
 };
 
@@ -32,8 +32,8 @@ struct gw_trace {
 };
 
 /** Add a line, cut at GW_TRACE_TEXT_MAX, control bytes replaced. */
-void gw_trace_add(struct gw_trace *trace, uint64_t wall_us, enum gw_trace_party party, bool outgoing,
-                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void gw_trace_add(struct gw_trace *trace, uint64_t wall_us, enum gw_trace_party party, bool outgoing, const char *fmt,
+                  ...) __attribute__((format(printf, 5, 6)));
 /** Entries that can be read now. */
 size_t gw_trace_count(const struct gw_trace *trace);
 /** The index-th kept entry, oldest first. ret_dropped_before: entries lost just before it (0 but at the gap). */

@@ -17,13 +17,15 @@ struct gw_users {
 };
 
 /* One domain for all: the realm's users are sip:name, whatever address the phone was given for us. */
-static int derive_seed(const uint8_t master[static WZP_SEED_BYTES], const char *name, uint8_t ret[static WZP_SEED_BYTES])
+static int derive_seed(const uint8_t master[static WZP_SEED_BYTES], const char *name,
+                       uint8_t ret[static WZP_SEED_BYTES])
 {
     char info[160];
     int len = snprintf(info, sizeof info, "wzp-gateway user sip:%s", name);
     if (len < 0 || (size_t)len >= sizeof info)
         return -EINVAL;
-    return wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(master, WZP_SEED_BYTES), wz_bytes(info, (size_t)len), ret, WZP_SEED_BYTES);
+    return wzp_hkdf(wz_bytes(NULL, 0), wz_bytes(master, WZP_SEED_BYTES), wz_bytes(info, (size_t)len), ret,
+                    WZP_SEED_BYTES);
 }
 
 static void fill_credentials(const struct cfg_user *from, const char *realm, struct sipua_credentials *ret)

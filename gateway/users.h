@@ -13,10 +13,10 @@
 struct cfg;
 
 struct gw_user {
-    const char *name;            /**< SIP user and digest username; borrowed from the configuration, as every text */
-    const char *display;         /**< never NULL: display_name, alias or name */
-    const char *alias, *number;  /**< NULL: none */
-    bool generic;                /**< answer with AcceptGeneric: keep our addresses from the caller */
+    const char *name;           /**< SIP user and digest username; borrowed from the configuration, as every text */
+    const char *display;        /**< never NULL: display_name, alias or name */
+    const char *alias, *number; /**< NULL: none */
+    bool generic;               /**< answer with AcceptGeneric: keep our addresses from the caller */
     unsigned max_calls;
     struct sipua_credentials credentials;
     uint8_t seed[WZP_SEED_BYTES];

@@ -16,7 +16,7 @@
 #include "wzp/rt/rng.h"
 
 #define COMMANDS_WAITING_MAX 8192
-#define WATCH_INTERVAL_US 1000000u
+#define WATCH_INTERVAL_US    1000000u
 /** A relay that died is noticed after this long; it is three keep-alives. */
 #define IDLE_MS 15000u
 
@@ -202,9 +202,10 @@ static int start(void *arg)
     err = wz_mailbox_new(&worker->mailbox, loop, COMMANDS_WAITING_MAX, sizeof(struct gw_command), receive, worker);
     if (err)
         goto out;
-    err = wzp_quic_new(&worker->quic, loop,
-                       &(struct wzp_quic_config){ .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .arg = worker,
-                                                  .rng = &wz_rng_system });
+    err = wzp_quic_new(
+        &worker->quic, loop,
+        &(struct wzp_quic_config){
+            .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .arg = worker, .rng = &wz_rng_system });
     if (err)
         goto out;
     err = open_addresses(worker);
@@ -225,7 +226,8 @@ int gw_worker_new(struct gw_worker **ret, const struct gw_worker_config *config)
         return -ENOMEM;
     worker->config = *config;
     (void)snprintf(name, sizeof name, "wzp-media-%u", config->index % 1000);
-    int err = gw_thread_new(&worker->thread, &(struct gw_thread_config){ .name = name, .start = start, .stop = stop, .arg = worker });
+    int err = gw_thread_new(&worker->thread,
+                            &(struct gw_thread_config){ .name = name, .start = start, .stop = stop, .arg = worker });
     if (err) {
         free(worker);
         return err;

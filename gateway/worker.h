@@ -19,9 +19,9 @@
 #include "wzp/io/line.h"
 
 #define GW_WORKER_MAX_STUN 4
-#define GW_NAME_MAX 96       /**< aliases and display names are cut here, at a character's border */
-#define GW_CALL_ID_TEXT 64
-#define GW_REASON_MAX 96
+#define GW_NAME_MAX        96 /**< aliases and display names are cut here, at a character's border */
+#define GW_CALL_ID_TEXT    64
+#define GW_REASON_MAX      96
 
 enum gw_command_kind {
     GW_CMD_LINE_ADD,     /**< line_id (0, 1, 2, ... per worker, in order), seed, alias, delay_ms, is_echo */
@@ -64,20 +64,20 @@ struct gw_command {
 };
 
 enum gw_event_kind {
-    GW_EV_LINE_UP,       /**< line_id, text: relay build or "" */
-    GW_EV_LINE_DOWN,     /**< line_id, text: reason */
-    GW_EV_INCOMING,      /**< ref, line_id, incoming */
+    GW_EV_LINE_UP,   /**< line_id, text: relay build or "" */
+    GW_EV_LINE_DOWN, /**< line_id, text: reason */
+    GW_EV_INCOMING,  /**< ref, line_id, incoming */
     GW_EV_RINGING,
     GW_EV_ANSWERED,
-    GW_EV_SETUP,         /**< setup */
-    GW_EV_PATH,          /**< path */
+    GW_EV_SETUP, /**< setup */
+    GW_EV_PATH,  /**< path */
     GW_EV_MEDIA_UP,
-    GW_EV_ENDED,         /**< ended: the WZP leg is gone */
-    GW_EV_CALL_ID,       /**< text: the WZP call id of an outgoing call */
-    GW_EV_WIRE,          /**< wire: one WZP message, for the trace */
-    GW_EV_MEDIA_SILENT,  /**< nothing from the phone (text "sip") or from WZP ("wzp") for media.timeout */
-    GW_EV_MEDIA_CLOSED,  /**< media: final counters; the port is free again */
-    GW_EV_MEDIA_STATS,   /**< media: running counters, every 5 s */
+    GW_EV_ENDED,        /**< ended: the WZP leg is gone */
+    GW_EV_CALL_ID,      /**< text: the WZP call id of an outgoing call */
+    GW_EV_WIRE,         /**< wire: one WZP message, for the trace */
+    GW_EV_MEDIA_SILENT, /**< nothing from the phone (text "sip") or from WZP ("wzp") for media.timeout */
+    GW_EV_MEDIA_CLOSED, /**< media: final counters; the port is free again */
+    GW_EV_MEDIA_STATS,  /**< media: running counters, every 5 s */
 };
 
 struct gw_event {
@@ -117,16 +117,16 @@ struct gw_event {
 
 struct gw_worker_config {
     unsigned index;
-    const char *build;              /**< version text told to peers; outlives the worker */
-    struct wz_addr relay;           /**< where the lines register */
-    struct wz_addr bind;            /**< of the QUIC endpoint; port 0: any */
-    struct wz_addr public_address;  /**< of the endpoint, when the operator knows it; family NONE: unknown */
+    const char *build;             /**< version text told to peers; outlives the worker */
+    struct wz_addr relay;          /**< where the lines register */
+    struct wz_addr bind;           /**< of the QUIC endpoint; port 0: any */
+    struct wz_addr public_address; /**< of the endpoint, when the operator knows it; family NONE: unknown */
     unsigned stun_count;
     struct wz_addr stun[GW_WORKER_MAX_STUN];
     bool share_local_addrs;
-    bool allow_loopback_hosts;      /**< tell loopback addresses as host candidates (tests on one machine) */
-    uint32_t media_timeout_ms;      /**< 0: never */
-    struct gw_wzp_params wzp;       /**< codec settings of the WZP side of every bridge */
+    bool allow_loopback_hosts;                 /**< tell loopback addresses as host candidates (tests on one machine) */
+    uint32_t media_timeout_ms;                 /**< 0: never */
+    struct gw_wzp_params wzp;                  /**< codec settings of the WZP side of every bridge */
     unsigned jitter_initial_ms, jitter_max_ms; /**< 0: the bridge's defaults */
     /** Called on the worker's thread. Must post to a mailbox and return. */
     void (*emit)(void *arg, const struct gw_event *event);

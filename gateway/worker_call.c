@@ -102,8 +102,7 @@ void gw_worker_calls_done(struct gw_worker *worker)
     struct wz_list *pos, *tmp;
     if (!worker->by_ref.bucket)
         return;
-    wz_list_foreach(pos, tmp, &worker->calls)
-    {
+    wz_list_foreach (pos, tmp, &worker->calls) {
         struct gw_worker_call *wcall = wz_container_of(pos, struct gw_worker_call, node);
         close_media(wcall);
         release(wcall);
@@ -368,8 +367,7 @@ static void tell_path(struct gw_worker_call *wcall, const struct gw_bridge_stats
 
 /* A side is silent when nothing at all came: comfort noise, RTCP and held calls' keep-alives all count as life. A
  * phone on hold may send nothing, so only the side that should send is judged. */
-static const char *silent_side(const struct gw_worker_call *wcall, const struct gw_bridge_stats *stats,
-                               uint64_t now_us)
+static const char *silent_side(const struct gw_worker_call *wcall, const struct gw_bridge_stats *stats, uint64_t now_us)
 {
     uint64_t limit_us = (uint64_t)wcall->worker->config.media_timeout_ms * 1000;
     uint64_t rtp_us = stats->rtp_last_rx_us > wcall->session_since_us ? stats->rtp_last_rx_us : wcall->session_since_us;
@@ -396,8 +394,7 @@ static void watch(struct gw_worker_call *wcall, uint64_t now_us)
 void gw_worker_calls_watch(struct gw_worker *worker, uint64_t now_us)
 {
     struct wz_list *pos, *tmp;
-    wz_list_foreach(pos, tmp, &worker->calls)
-    {
+    wz_list_foreach (pos, tmp, &worker->calls) {
         struct gw_worker_call *wcall = wz_container_of(pos, struct gw_worker_call, node);
         if (wcall->session)
             watch(wcall, now_us);

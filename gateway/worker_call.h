@@ -40,13 +40,13 @@ struct gw_worker_call {
     uint64_t ref;
     struct wz_hash_node by_ref;
     struct wz_list node;
-    struct wzp_line_call *call;  /**< NULL: over */
-    struct gw_session *session;  /**< NULL: not open */
+    struct wzp_line_call *call; /**< NULL: over */
+    struct gw_session *session; /**< NULL: not open */
     bool media_up;
-    bool on_hold;                /**< the phone does not send by agreement: its silence means nothing */
+    bool on_hold; /**< the phone does not send by agreement: its silence means nothing */
     uint64_t session_since_us;
     bool silence_told;
-    unsigned watches;            /**< seconds since the session opened */
+    unsigned watches; /**< seconds since the session opened */
     struct wzp_line_media_stats path_before;
 };
 

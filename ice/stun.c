@@ -72,8 +72,7 @@ void wice_stun_start(struct wice_stun *stun, uint64_t now_us)
         StunMessage request;
         if (query->waiting)
             (void)stun_agent_forget_transaction(&query->agent, query->id);
-        query->packet_len =
-            stun_usage_bind_create(&query->agent, &request, query->packet, sizeof query->packet);
+        query->packet_len = stun_usage_bind_create(&query->agent, &request, query->packet, sizeof query->packet);
         query->waiting = query->packet_len > 0;
         query->sends = 0;
         if (!query->waiting)
@@ -106,8 +105,7 @@ bool wice_stun_packet(struct wice_stun *stun, struct wz_bytes packet, const stru
         if (!query->waiting || !wz_addr_equal(&query->server, from) || packet.len > sizeof copy)
             continue;
         memcpy(copy, packet.data, packet.len);
-        if (stun_agent_validate(&query->agent, &message, copy, packet.len, NULL, NULL) !=
-            STUN_VALIDATION_SUCCESS)
+        if (stun_agent_validate(&query->agent, &message, copy, packet.len, NULL, NULL) != STUN_VALIDATION_SUCCESS)
             continue;
         query->waiting = false; /* an error answer is an answer too: the server does not want us */
         if (read_mapping(&message, &mapping)) {

@@ -12,7 +12,7 @@
 
 #define WICE_STUN_MAX_SERVERS 4
 /** A request is sent at 0, 0.5, 1.5 and 3.5 s, and given up at 7.5 s (RFC 8489 6.2.1, cut short). */
-#define WICE_STUN_SENDS 4
+#define WICE_STUN_SENDS  4
 #define WICE_STUN_RTO_US 500000u
 
 struct wice_stun;

@@ -107,9 +107,8 @@ static const struct route {
     const char *path;
     void (*get)(struct gw_admin *admin, struct wz_httpd_request *request, const char *rest);
 } routes[] = {
-    { "/healthz", get_health }, { "/readyz", get_ready }, { "/metrics", get_metrics },
-    { "/stats", get_stats },    { "/calls", get_calls },  { "/calls/", get_call },
-    { "/users", get_users },
+    { "/healthz", get_health }, { "/readyz", get_ready }, { "/metrics", get_metrics }, { "/stats", get_stats },
+    { "/calls", get_calls },    { "/calls/", get_call },  { "/users", get_users },
 };
 
 /** *ret_rest is what follows a "/" route. */

@@ -30,8 +30,7 @@ static bool join(char *out, size_t size, const char *prefix, const char *key)
 static void print_value(FILE *out, const char *name, const json_t *value)
 {
     if (json_is_integer(value))
-        (void)fprintf(out, "# TYPE %s untyped\n%s %" JSON_INTEGER_FORMAT "\n", name, name,
-                      json_integer_value(value));
+        (void)fprintf(out, "# TYPE %s untyped\n%s %" JSON_INTEGER_FORMAT "\n", name, name, json_integer_value(value));
     else if (json_is_real(value))
         (void)fprintf(out, "# TYPE %s untyped\n%s %.9g\n", name, name, json_real_value(value));
     else if (json_is_boolean(value))

@@ -61,8 +61,7 @@ static int pragma_value(struct gw_db *db, const char *pragma, int *ret)
 {
     sqlite3_stmt *stmt = NULL;
     int err = -EIO;
-    if (sqlite3_prepare_v2(db->sqlite, pragma, -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(db->sqlite, pragma, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         *ret = sqlite3_column_int(stmt, 0);
         err = 0;
     }
@@ -73,8 +72,8 @@ static int pragma_value(struct gw_db *db, const char *pragma, int *ret)
 static int create_schema(struct gw_db *db)
 {
     char pragmas[96];
-    (void)snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;",
-                   APPLICATION_ID, SCHEMA_VERSION);
+    (void)snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;", APPLICATION_ID,
+                   SCHEMA_VERSION);
     if (run(db, "BEGIN IMMEDIATE") < 0 || run(db, schema) < 0 || run(db, pragmas) < 0)
         return -EIO;
     return run(db, "COMMIT");
@@ -116,8 +115,8 @@ int gw_db_open(struct gw_db **ret, const char *path, char error[static GW_STORE_
     if (!db)
         goto out;
     create_private(path);
-    if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
         why = db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory";
         err = -EACCES;
         goto out;

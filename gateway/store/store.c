@@ -94,9 +94,8 @@ static void write_job(struct gw_store *store, struct job *job)
         err = gw_db_save_call(store->db, job->row);
     } else {
         const struct gw_store_binding *binding = job->row;
-        err = job->kind == JOB_SAVE_BINDING
-                  ? gw_db_save_binding(store->db, binding)
-                  : gw_db_delete_binding(store->db, binding->user, binding->contact);
+        err = job->kind == JOB_SAVE_BINDING ? gw_db_save_binding(store->db, binding)
+                                            : gw_db_delete_binding(store->db, binding->user, binding->contact);
     }
     free(job->row);
     if (err)
@@ -181,8 +180,7 @@ static void on_reply(void *arg, void *item)
     query_free(query);
 }
 
-int gw_store_open(struct gw_store **ret, struct wz_loop *loop, const char *path,
-                  char error[static GW_STORE_ERROR_MAX])
+int gw_store_open(struct gw_store **ret, struct wz_loop *loop, const char *path, char error[static GW_STORE_ERROR_MAX])
 {
     struct gw_store *store = calloc(1, sizeof *store);
     int err;
@@ -273,8 +271,7 @@ int gw_store_save_call(struct gw_store *store, const struct gw_store_call *call)
 }
 
 int gw_store_recent_calls(struct gw_store *store, unsigned limit,
-                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count),
-                          void *arg)
+                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count), void *arg)
 {
     struct query *query;
     if (store->asked == QUERIES_MAX)

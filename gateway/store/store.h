@@ -61,8 +61,7 @@ struct gw_store_stats {
  * @return       0, -EACCES, -EBADMSG (not our database, or damaged), -ENOTSUP (a newer schema), -EIO,
  * -ENOMEM.
  */
-int gw_store_open(struct gw_store **ret, struct wz_loop *loop, const char *path,
-                  char error[static GW_STORE_ERROR_MAX]);
+int gw_store_open(struct gw_store **ret, struct wz_loop *loop, const char *path, char error[static GW_STORE_ERROR_MAX]);
 /** Write what is waiting, close. NULL-safe. */
 void gw_store_close(struct gw_store *store);
 
@@ -82,8 +81,7 @@ int gw_store_save_call(struct gw_store *store, const struct gw_store_call *call)
  * @return       0, -EAGAIN (too many questions open), -ENOMEM.
  */
 int gw_store_recent_calls(struct gw_store *store, unsigned limit,
-                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count),
-                          void *arg);
+                          void (*reply)(void *arg, const struct gw_store_call *calls, size_t count), void *arg);
 /** Wait until everything posted before has been written. Blocks: tests and shutdown. */
 void gw_store_sync(struct gw_store *store);
 /** Thread: any. */

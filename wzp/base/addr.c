@@ -112,8 +112,7 @@ const char *wz_addr_format_ip(const struct wz_addr *addr, char buf[static WZ_ADD
 
     switch (plain.family) {
     case WZ_ADDR_V4:
-        (void)inet_ntop(AF_INET, plain.ip, buf,
-                        WZ_ADDR_TEXT_MAX); /* cannot fail: family known, room enough */
+        (void)inet_ntop(AF_INET, plain.ip, buf, WZ_ADDR_TEXT_MAX); /* cannot fail: family known, room enough */
         break;
     case WZ_ADDR_V6:
         (void)inet_ntop(AF_INET6, plain.ip, buf, WZ_ADDR_TEXT_MAX);

@@ -66,8 +66,7 @@ static inline bool wz_get_u32be(struct wz_reader *in, uint32_t *ret)
 {
     if (wz_left(in) < 4)
         return false;
-    *ret = (uint32_t)in->pos[0] << 24 | (uint32_t)in->pos[1] << 16 | (uint32_t)in->pos[2] << 8 |
-           (uint32_t)in->pos[3];
+    *ret = (uint32_t)in->pos[0] << 24 | (uint32_t)in->pos[1] << 16 | (uint32_t)in->pos[2] << 8 | (uint32_t)in->pos[3];
     in->pos += 4;
     return true;
 }

@@ -10,7 +10,7 @@ struct wz_list {
     struct wz_list *prev;
 };
 
-#define wz_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define wz_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void wz_list_init(struct wz_list *head)
 {
@@ -40,7 +40,7 @@ static inline void wz_list_remove(struct wz_list *node)
 }
 
 /** Iterate; the current node may be removed (and freed) inside the body. */
-#define wz_list_foreach(pos, tmp, head) \
+#define wz_list_foreach(pos, tmp, head)                                                                                \
     for ((pos) = (head)->next, (tmp) = (pos)->next; (pos) != (head); (pos) = (tmp), (tmp) = (pos)->next)
 
 #endif

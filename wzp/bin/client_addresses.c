@@ -65,8 +65,7 @@ int client_resolve(const char *text, uint16_t default_port, struct wz_addr *ret)
     const char *colon = strrchr(text, ':');
     const size_t len = colon ? (size_t)(colon - text) : strlen(text);
     uint16_t port = default_port;
-    if (len == 0 || len >= sizeof host || memchr(text, ':', len) ||
-        (colon && parse_port(colon + 1, &port) < 0))
+    if (len == 0 || len >= sizeof host || memchr(text, ':', len) || (colon && parse_port(colon + 1, &port) < 0))
         return -EINVAL;
     (void)snprintf(host, sizeof host, "%.*s", (int)len, text);
     return look_up(host, port, ret);
@@ -150,8 +149,7 @@ void client_addresses_free(struct client_addresses *addresses)
     free(addresses);
 }
 
-void client_addresses_packet(struct client_addresses *addresses, struct wz_bytes packet,
-                             const struct wz_addr *from)
+void client_addresses_packet(struct client_addresses *addresses, struct wz_bytes packet, const struct wz_addr *from)
 {
     if (wice_stun_packet(addresses->stun, packet, from))
         follow_stun(addresses);

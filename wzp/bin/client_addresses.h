@@ -29,7 +29,6 @@ int client_addresses_new(struct client_addresses **ret, struct wz_loop *loop, st
                          void (*changed)(void *arg, const struct wzp_line_addresses *found), void *arg);
 void client_addresses_free(struct client_addresses *addresses);
 /** A STUN packet came in on the endpoint. */
-void client_addresses_packet(struct client_addresses *addresses, struct wz_bytes packet,
-                             const struct wz_addr *from);
+void client_addresses_packet(struct client_addresses *addresses, struct wz_bytes packet, const struct wz_addr *from);
 
 #endif

@@ -121,8 +121,7 @@ static size_t send_source(struct client_audio *audio, uint8_t buf[static WZP_MED
     return (size_t)len;
 }
 
-size_t client_audio_tick(struct client_audio *audio, uint64_t now_us,
-                         uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX])
+size_t client_audio_tick(struct client_audio *audio, uint64_t now_us, uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX])
 {
     int16_t pcm[GW_PLAYOUT_SAMPLES_MAX];
     (void)gw_playout_pull(audio->playout, now_us, pcm); /* silence is recorded too: the file stays aligned */

@@ -38,8 +38,7 @@ int client_audio_new(struct client_audio **ret, const struct client_audio_config
 int client_audio_free(struct client_audio *audio);
 
 /** 20 ms have passed. Length of the datagram to send, written to buf; 0: none now. */
-size_t client_audio_tick(struct client_audio *audio, uint64_t now_us,
-                         uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX]);
+size_t client_audio_tick(struct client_audio *audio, uint64_t now_us, uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX]);
 /** A datagram arrived. Length of the datagram to send back (with echo); 0: none. */
 size_t client_audio_receive(struct client_audio *audio, struct wz_bytes datagram, uint64_t now_us,
                             uint8_t buf[static WZP_MEDIA_DATAGRAM_MAX]);

@@ -58,8 +58,7 @@ static int load_seed(const struct client_options *options, uint8_t ret[static WZ
     if (!path) {
         if (!home || !home[0])
             return complain("no HOME", "use --seed-file FILE");
-        if ((size_t)snprintf(default_path, sizeof default_path, "%s/.wzp/client-seed", home) >=
-            sizeof default_path)
+        if ((size_t)snprintf(default_path, sizeof default_path, "%s/.wzp/client-seed", home) >= sizeof default_path)
             return complain(home, strerror(ENAMETOOLONG));
         path = default_path;
     }
@@ -68,8 +67,7 @@ static int load_seed(const struct client_options *options, uint8_t ret[static WZ
     if (err < 0)
         return complain(path, err == -EBADMSG ? "not a seed: 64 hex digits expected" : strerror(-err));
     if (created)
-        fprintf(stderr, "wzp-client: a new identity was made in %s; keep the file, it is your number\n",
-                path);
+        fprintf(stderr, "wzp-client: a new identity was made in %s; keep the file, it is your number\n", path);
     if (loose)
         fprintf(stderr, "wzp-client: %s can be read by others, who can then be you: chmod 600\n", path);
     return 0;
@@ -98,8 +96,7 @@ static int prepare(struct client *client)
 
 /* ---- running ---- */
 
-static void on_stun(void *arg, struct wz_bytes packet, const struct wz_addr *from,
-                    const struct wz_addr *local)
+static void on_stun(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local)
 {
     struct client *client = arg;
     (void)local;
@@ -162,8 +159,7 @@ static int ask_version(struct client *client)
     };
     const int err = client_version_ask(client->loop, client->quic, &client->relay, build, sizeof build);
     if (err < 0)
-        return complain(client->options.relay,
-                        err == -ETIMEDOUT ? "the relay does not answer" : strerror(-err));
+        return complain(client->options.relay, err == -ETIMEDOUT ? "the relay does not answer" : strerror(-err));
     client_output_version(&out, build, wz_loop_now_us(client->loop));
     return 0;
 }

@@ -62,9 +62,8 @@ static const struct {
     enum client_command command;
     const char *argument; /**< what it needs, or NULL */
 } commands[] = {
-    { "register", CLIENT_REGISTER, NULL }, { "call", CLIENT_CALL, "FINGERPRINT" },
-    { "answer", CLIENT_ANSWER, NULL },     { "room", CLIENT_JOIN, "NAME" },
-    { "reflect", CLIENT_REFLECT, NULL },   { "ping", CLIENT_PING, NULL },
+    { "register", CLIENT_REGISTER, NULL }, { "call", CLIENT_CALL, "FINGERPRINT" }, { "answer", CLIENT_ANSWER, NULL },
+    { "room", CLIENT_JOIN, "NAME" },       { "reflect", CLIENT_REFLECT, NULL },    { "ping", CLIENT_PING, NULL },
     { "version", CLIENT_VERSION, NULL },
 };
 

@@ -48,8 +48,7 @@ static json_t *addr_list(const struct wzp_addr_list *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; list && i < list->count; i++)
-        (void)json_array_append_new(array,
-                                    text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
+        (void)json_array_append_new(array, text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
     return array;
 }
 
@@ -249,13 +248,13 @@ void client_output_event(const struct client_output *out, const struct wzp_line_
         print_readable(out, event);
 }
 
-void client_output_media(const struct client_output *out, const char *call_id,
-                         const struct client_audio_stats *stats, bool is_final, uint64_t now_us)
+void client_output_media(const struct client_output *out, const char *call_id, const struct client_audio_stats *stats,
+                         bool is_final, uint64_t now_us)
 {
     if (!out->json) {
         if (is_final)
-            printf("media: %" PRIu64 " received, %" PRIu64 " sent, %.1f %% lost, jitter %.1f ms, %s\n",
-                   stats->rx, stats->tx, stats->loss_pct, stats->jitter_ms, stats->codec);
+            printf("media: %" PRIu64 " received, %" PRIu64 " sent, %.1f %% lost, jitter %.1f ms, %s\n", stats->rx,
+                   stats->tx, stats->loss_pct, stats->jitter_ms, stats->codec);
         (void)fflush(stdout);
         return;
     }

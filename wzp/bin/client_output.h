@@ -14,11 +14,10 @@ struct client_output {
 };
 
 /** Events of the line that a user wants to see; others (SIGNAL) print nothing. */
-void client_output_event(const struct client_output *out, const struct wzp_line_event *event,
-                         uint64_t now_us);
+void client_output_event(const struct client_output *out, const struct wzp_line_event *event, uint64_t now_us);
 /** With JSON only: sums so far. */
-void client_output_media(const struct client_output *out, const char *call_id,
-                         const struct client_audio_stats *stats, bool is_final, uint64_t now_us);
+void client_output_media(const struct client_output *out, const char *call_id, const struct client_audio_stats *stats,
+                         bool is_final, uint64_t now_us);
 /** The relay's build. */
 void client_output_version(const struct client_output *out, const char *build, uint64_t now_us);
 /** "local", "normal", "busy", "declined", "timeout", "error", "relay_down", "no_media", "media_lost",

@@ -59,8 +59,7 @@ static void print_media(struct client_phone *phone, bool is_final)
 {
     struct client_audio_stats stats;
     client_audio_stats(phone->audio, &stats);
-    client_output_media(&phone->out, wzp_line_call_id(phone->call), &stats, is_final,
-                        wz_loop_now_us(phone->loop));
+    client_output_media(&phone->out, wzp_line_call_id(phone->call), &stats, is_final, wz_loop_now_us(phone->loop));
 }
 
 static void stop_ticking(struct client_phone *phone)
@@ -185,8 +184,7 @@ static void on_ring_timer(void *arg)
 {
     struct client_phone *phone = arg;
     if (phone->call)
-        (void)wzp_line_answer(phone->call,
-                              phone->options->accept); /* it is ringing: the timer dies with the call */
+        (void)wzp_line_answer(phone->call, phone->options->accept); /* it is ringing: the timer dies with the call */
 }
 
 static void take_call(struct client_phone *phone, struct wzp_line_call *call)
@@ -228,12 +226,9 @@ static enum client_exit exit_unanswered(const struct client_phone *phone, const 
 
 static void call_ended(struct client_phone *phone, const struct wzp_line_event *ended, bool recorded)
 {
-    const bool held =
-        phone->was_up && (ended->end == WZP_LINE_END_LOCAL || ended->end == WZP_LINE_END_HANGUP);
+    const bool held = phone->was_up && (ended->end == WZP_LINE_END_LOCAL || ended->end == WZP_LINE_END_HANGUP);
     const bool broke = phone->was_up && ended->end != WZP_LINE_END_REFUSED && !held;
-    enum client_exit code = held    ? CLIENT_EXIT_OK
-                            : broke ? CLIENT_EXIT_BROKEN
-                                    : exit_unanswered(phone, ended);
+    enum client_exit code = held ? CLIENT_EXIT_OK : broke ? CLIENT_EXIT_BROKEN : exit_unanswered(phone, ended);
     if (!recorded)
         code = CLIENT_EXIT_FAILURE;
     wz_timer_cancel(&phone->ring);
@@ -434,10 +429,9 @@ void client_phone_leave(struct client_phone *phone)
         wz_loop_stop(phone->loop);
     phone->leaving_now = true;
     if (phone->call)
-        wzp_line_hangup(phone->call,
-                        WZP_HANGUP_NORMAL); /* its ENDED event finishes, unless we wait for more calls */
-    const bool waiting = phone->options->command == CLIENT_REGISTER ||
-                         phone->options->command == CLIENT_ANSWER || phone->options->command == CLIENT_PING;
+        wzp_line_hangup(phone->call, WZP_HANGUP_NORMAL); /* its ENDED event finishes, unless we wait for more calls */
+    const bool waiting = phone->options->command == CLIENT_REGISTER || phone->options->command == CLIENT_ANSWER ||
+                         phone->options->command == CLIENT_PING;
     finish(phone, waiting ? phone->exit : CLIENT_EXIT_FAILURE);
 }
 

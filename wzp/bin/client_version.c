@@ -47,8 +47,7 @@ static void on_timer(void *arg)
     finish(arg, -ETIMEDOUT);
 }
 
-int client_version_ask(struct wz_loop *loop, struct wzp_quic *quic, const struct wz_addr *relay, char *ret,
-                       size_t size)
+int client_version_ask(struct wz_loop *loop, struct wzp_quic *quic, const struct wz_addr *relay, char *ret, size_t size)
 {
     static const struct wzp_quic_handlers handlers = { .uni = on_uni, .closed = on_closed };
     struct version_ask ask = { .loop = loop, .text = ret, .size = size, .result = 1 };

@@ -218,8 +218,7 @@ struct table {
 static void print_row(char cell[COLUMNS_MAX][CELL_MAX], const size_t width[COLUMNS_MAX], size_t columns)
 {
     for (size_t i = 0; i < columns; i++)
-        (void)printf(i + 1 < columns ? "%-*s  " : "%.*s\n", i + 1 < columns ? (int)width[i] : CELL_MAX,
-                     cell[i]);
+        (void)printf(i + 1 < columns ? "%-*s  " : "%.*s\n", i + 1 < columns ? (int)width[i] : CELL_MAX, cell[i]);
 }
 
 static void measure_row(char cell[COLUMNS_MAX][CELL_MAX], size_t width[COLUMNS_MAX], size_t columns)
@@ -281,9 +280,8 @@ static void fill_call(const json_t *row, char cell[COLUMNS_MAX][CELL_MAX])
 
 static void print_calls(const json_t *rows)
 {
-    static const char *const heading[COLUMNS_MAX + 1] = {
-        "STARTED", "ID", "FROM", "TO", "STATE OR CAUSE", "PATH", "CODEC", "SET-UP", NULL
-    };
+    static const char *const heading[COLUMNS_MAX + 1] = { "STARTED", "ID",    "FROM",   "TO", "STATE OR CAUSE",
+                                                          "PATH",    "CODEC", "SET-UP", NULL };
     const struct table table = { .heading = heading, .fill = fill_call };
 
     print_table(&table, rows, "no calls yet");
@@ -307,8 +305,7 @@ static void fill_user(const json_t *row, char cell[COLUMNS_MAX][CELL_MAX])
 
 static void print_users(const json_t *rows)
 {
-    static const char *const heading[] = { "USER",   "NUMBER",      "ALIAS", "AT THE RELAY",
-                                           "PHONES", "FINGERPRINT", NULL };
+    static const char *const heading[] = { "USER", "NUMBER", "ALIAS", "AT THE RELAY", "PHONES", "FINGERPRINT", NULL };
     const struct table table = { .heading = heading, .fill = fill_user };
 
     print_table(&table, rows, "no users");
@@ -352,8 +349,7 @@ static void print_step(const json_t *step)
     bool outgoing = json_is_true(json_object_get(step, "outgoing"));
 
     if (json_object_get(step, "dropped")) {
-        (void)printf("              ... %" JSON_INTEGER_FORMAT " steps not kept ...\n",
-                     number_of(step, "dropped"));
+        (void)printf("              ... %" JSON_INTEGER_FORMAT " steps not kept ...\n", number_of(step, "dropped"));
         return;
     }
     clock_cell(when, number_of(step, "at_us"), true);

@@ -117,12 +117,10 @@ static int take_option(int option, struct options *ret)
     case OPT_PUBLIC:
         if (parse_address(optarg, &ret->public_address) == 0 && !wz_addr_is_any(&ret->public_address))
             return 0;
-        return usage_error("--public-address", optarg,
-                           "IP[:PORT] (no host name: clients read it as a literal)");
+        return usage_error("--public-address", optarg, "IP[:PORT] (no host name: clients read it as a literal)");
     case OPT_SESSIONS:
-        return parse_sessions(optarg, &ret->max_sessions) == 0
-                   ? 0
-                   : usage_error("--max-sessions", optarg, "1..1000000");
+        return parse_sessions(optarg, &ret->max_sessions) == 0 ? 0
+                                                               : usage_error("--max-sessions", optarg, "1..1000000");
     case OPT_STRICT:
         ret->strict_privacy = true;
         return 0;
@@ -184,8 +182,7 @@ static int load_seed(const struct options *options, uint8_t ret[static WZP_SEED_
     else if (created)
         LOG_INFO("identity.created", "file=\"%s\"", path);
     if (!err && loose)
-        LOG_WARN("identity.readable", "file=\"%s\" hint=\"chmod 600: others can impersonate this relay\"",
-                 path);
+        LOG_WARN("identity.readable", "file=\"%s\" hint=\"chmod 600: others can impersonate this relay\"", path);
     return err;
 }
 
@@ -223,8 +220,7 @@ static void warn_if_private(const struct options *options, const struct wz_addr 
         advertised = *local;
     if (wz_addr_is_any(&advertised)) {
         struct wz_addr outside;
-        if (wz_addr_parse(local->family == WZ_ADDR_V6 ? "[2001:4860:4860::8888]:53" : "8.8.8.8:53",
-                          &outside) != 0 ||
+        if (wz_addr_parse(local->family == WZ_ADDR_V6 ? "[2001:4860:4860::8888]:53" : "8.8.8.8:53", &outside) != 0 ||
             wz_addr_local_towards(&outside, &advertised) != 0)
             return; /* no route to anywhere: nothing to say about it */
         advertised.port = local->port;
@@ -257,9 +253,9 @@ static int start_server(struct daemon *daemon, const struct options *options)
         return err;
     }
     const struct wz_addr local = wzp_relay_server_local(daemon->server);
-    LOG_INFO("relay.started", "listen=%s fingerprint=%s tls_fingerprint=%s version=%s",
-             wz_addr_format(&local, text), wzp_relay_server_fingerprint(daemon->server),
-             wzp_relay_server_tls_fingerprint(daemon->server), WZP_VERSION);
+    LOG_INFO("relay.started", "listen=%s fingerprint=%s tls_fingerprint=%s version=%s", wz_addr_format(&local, text),
+             wzp_relay_server_fingerprint(daemon->server), wzp_relay_server_tls_fingerprint(daemon->server),
+             WZP_VERSION);
     warn_if_private(options, &local);
     return 0;
 }

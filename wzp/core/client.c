@@ -117,8 +117,7 @@ void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *rea
 }
 
 /** The call a message of the signal connection names, or NULL. */
-static const struct wzp_client_call *call_named_by(const struct wzp_client *client,
-                                                   const struct wzp_signal *signal)
+static const struct wzp_client_call *call_named_by(const struct wzp_client *client, const struct wzp_signal *signal)
 {
     const char *id = NULL;
     switch (signal->kind) {
@@ -192,8 +191,7 @@ void wzp_client_media_seen(struct wzp_client *client, uint64_t call_id, uint64_t
 
 static uint64_t call_deadline_us(const struct wzp_client_call *call)
 {
-    const uint64_t at_us[] = { call->deadline_us, call->media_deadline_us, call->report_at_us,
-                               call->dial_deadline_us };
+    const uint64_t at_us[] = { call->deadline_us, call->media_deadline_us, call->report_at_us, call->dial_deadline_us };
     uint64_t first = WZP_CLIENT_NEVER;
     for (size_t i = 0; i < sizeof at_us / sizeof at_us[0]; i++)
         first = at_us[i] < first ? at_us[i] : first;

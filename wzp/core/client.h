@@ -105,13 +105,11 @@ void wzp_client_tick(struct wzp_client *client, uint64_t now_us);
 uint64_t wzp_client_deadline_us(const struct wzp_client *client);
 
 /** As wzp_line_call(), wzp_line_join(), wzp_line_answer(), wzp_line_hangup() (wzp/io/line.h). */
-int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us,
-                    uint64_t *ret_call);
+int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us, uint64_t *ret_call);
 int wzp_client_join(struct wzp_client *client, const char *room, uint64_t now_us, uint64_t *ret_call);
 int wzp_client_answer(struct wzp_client *client, uint64_t call, enum wzp_accept_mode mode, uint64_t now_us);
 /** A call that has ended already is ignored. */
-void wzp_client_hangup(struct wzp_client *client, uint64_t call, enum wzp_hangup_reason reason,
-                       uint64_t now_us);
+void wzp_client_hangup(struct wzp_client *client, uint64_t call, enum wzp_hangup_reason reason, uint64_t now_us);
 /** -ENOTCONN when not registered; -EALREADY while one is under way (its event serves both). */
 int wzp_client_reflect(struct wzp_client *client, uint64_t now_us);
 int wzp_client_ping(struct wzp_client *client, uint64_t now_us);

@@ -118,8 +118,7 @@ static void send_hangup(struct wzp_client *client, const struct wzp_client_call 
 {
     char id[WZP_CALL_ID_MAX + 1];
     (void)snprintf(id, sizeof id, "%s", call_id);
-    const struct wzp_signal hangup = { .kind = WZP_SIG_HANGUP,
-                                       .hangup = { .reason = reason, .call_id = id } };
+    const struct wzp_signal hangup = { .kind = WZP_SIG_HANGUP, .hangup = { .reason = reason, .call_id = id } };
     client_send(client, &client->signal, call, &hangup);
 }
 
@@ -162,8 +161,7 @@ static void place_offer(struct wzp_client *client, struct wzp_client_call *call,
     call->deadline_us = now_us + client->ring_us;
 }
 
-int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us,
-                    uint64_t *ret_call)
+int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us, uint64_t *ret_call)
 {
     char target[WZP_FINGERPRINT_TEXT];
     if (wzp_fingerprint_normalise(dial->target_fingerprint, target) < 0 ||
@@ -273,8 +271,7 @@ static bool call_id_is_usable(const char *call_id)
 }
 
 /** Refuse an offer that never became a call of ours. */
-static void refuse_offer(struct wzp_client *client, const struct wzp_signal *signal,
-                         enum wzp_hangup_reason reason)
+static void refuse_offer(struct wzp_client *client, const struct wzp_signal *signal, enum wzp_hangup_reason reason)
 {
     if (client->relay_build) {
         send_hangup(client, NULL, signal->offer.call_id, reason);

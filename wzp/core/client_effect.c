@@ -60,8 +60,8 @@ struct wzp_client_effect *client_event(struct wzp_client *client, const struct w
     return effect;
 }
 
-void client_send(struct wzp_client *client, const struct client_conn *conn,
-                 const struct wzp_client_call *call, const struct wzp_signal *signal)
+void client_send(struct wzp_client *client, const struct client_conn *conn, const struct wzp_client_call *call,
+                 const struct wzp_signal *signal)
 {
     struct wzp_client_effect *effect = client_effect_new(WZP_CLIENT_SEND);
     char *json = NULL;
@@ -83,8 +83,7 @@ void client_send_token(struct wzp_client *client, const struct client_conn *conn
 {
     if (!client->auth_token)
         return;
-    const struct wzp_signal token = { .kind = WZP_SIG_AUTH_TOKEN,
-                                      .auth_token = { .token = client->auth_token } };
+    const struct wzp_signal token = { .kind = WZP_SIG_AUTH_TOKEN, .auth_token = { .token = client->auth_token } };
     client_send(client, conn, NULL, &token);
 }
 

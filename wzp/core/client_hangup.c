@@ -50,8 +50,7 @@ static bool is_unheard_offer(const struct wzp_client_call *call, const struct cl
 static bool media_stopped(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
 {
     return is_open(call, hangup) && call->state == CLIENT_UP && call->media_seen_us != 0 &&
-           call->media_seen_us <= hangup->at_us + QUIET_US &&
-           call->media_seen_us + FLOWING_US >= hangup->at_us;
+           call->media_seen_us <= hangup->at_us + QUIET_US && call->media_seen_us + FLOWING_US >= hangup->at_us;
 }
 
 static bool has_no_media_yet(const struct wzp_client_call *call, const struct client_bare_hangup *hangup)
@@ -59,8 +58,7 @@ static bool has_no_media_yet(const struct wzp_client_call *call, const struct cl
     return is_open(call, hangup) && call->state != CLIENT_UP && call->state != CLIENT_DOWN;
 }
 
-static void end_by_peer(struct wzp_client *client, struct wzp_client_call *call,
-                        enum wzp_hangup_reason reason)
+static void end_by_peer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
 {
     client_call_end(client, call, WZP_LINE_END_HANGUP, reason, wzp_hangup_reason_name(reason));
 }

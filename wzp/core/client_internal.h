@@ -9,16 +9,17 @@
 #define WZP_CLIENT_NEVER UINT64_MAX
 #define WZP_CLIENT_MS    1000u
 
-#define WZP_CLIENT_DIAL_MS       10000u /**< signal connection: dial to handshake complete */
-#define WZP_CLIENT_REGISTER_MS   10000u /**< RegisterPresence to Ack */
-#define WZP_CLIENT_STEADY_MS     5000u  /**< a registration that lasted this long resets the back-off */
-#define WZP_CLIENT_REFLECT_MS    1000u
-#define WZP_CLIENT_PONG_MS       2000u
-#define WZP_CLIENT_RING_MS       60000u
-#define WZP_CLIENT_INCOMING_MS   180000u /**< an offer nobody answers or cancels; relays give up before */
-#define WZP_CLIENT_MEDIA_MS      10000u
-#define WZP_CLIENT_MEDIA_DIAL_MS 1000u /**< announced relay address to the one we registered at, which is known to work */
-#define WZP_CLIENT_GRACE_MS      2000u /**< a Hangup that explains a lost or empty room may still come */
+#define WZP_CLIENT_DIAL_MS     10000u /**< signal connection: dial to handshake complete */
+#define WZP_CLIENT_REGISTER_MS 10000u /**< RegisterPresence to Ack */
+#define WZP_CLIENT_STEADY_MS   5000u  /**< a registration that lasted this long resets the back-off */
+#define WZP_CLIENT_REFLECT_MS  1000u
+#define WZP_CLIENT_PONG_MS     2000u
+#define WZP_CLIENT_RING_MS     60000u
+#define WZP_CLIENT_INCOMING_MS 180000u /**< an offer nobody answers or cancels; relays give up before */
+#define WZP_CLIENT_MEDIA_MS    10000u
+#define WZP_CLIENT_MEDIA_DIAL_MS                                                                                       \
+    1000u                         /**< announced relay address to the one we registered at, which is known to work */
+#define WZP_CLIENT_GRACE_MS 2000u /**< a Hangup that explains a lost or empty room may still come */
 /** MediaPathReport: a copy that comes before the peer waits for it is lost, so there are two. */
 #define WZP_CLIENT_REPORT_FIRST_MS  500u
 #define WZP_CLIENT_REPORT_SECOND_MS 1500u
@@ -131,8 +132,8 @@ void client_push(struct wzp_client *client, struct wzp_client_effect *effect);
 /** A new EVENT effect, or NULL (counted). call may be NULL. */
 struct wzp_client_effect *client_event(struct wzp_client *client, const struct wzp_client_call *call,
                                        enum wzp_line_event_kind kind);
-void client_send(struct wzp_client *client, const struct client_conn *conn,
-                 const struct wzp_client_call *call, const struct wzp_signal *signal);
+void client_send(struct wzp_client *client, const struct client_conn *conn, const struct wzp_client_call *call,
+                 const struct wzp_signal *signal);
 /** The AuthToken, first message of every connection, when there is one. */
 void client_send_token(struct wzp_client *client, const struct client_conn *conn);
 /** 0 or -ENOMEM (nothing queued). */
@@ -176,8 +177,7 @@ void client_call_tick(struct wzp_client *client, struct wzp_client_call *call, u
 
 /* client_offer.c: building and checking offers and answers. */
 void client_send_offer(struct wzp_client *client, struct wzp_client_call *call);
-void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call,
-                        enum wzp_accept_mode mode);
+void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call, enum wzp_accept_mode mode);
 bool client_offer_is_own_kind(const struct wzp_client *client, const struct wzp_signal *signal);
 bool client_answer_is_own_kind(const struct wzp_client *client, const struct wzp_client_call *call,
                                const struct wzp_signal *signal);
@@ -194,8 +194,7 @@ void client_media_start(struct wzp_client *client, struct wzp_client_call *call,
 void client_media_connected(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);
 void client_media_message(struct wzp_client *client, struct wzp_client_call *call, struct wzp_signal *signal,
                           uint64_t now_us);
-void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason,
-                         uint64_t now_us);
+void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason, uint64_t now_us);
 /** call->deadline_us has passed in JOINING, UP or DOWN. */
 void client_media_deadline(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);
 /** call->dial_deadline_us may have passed. */

@@ -50,12 +50,11 @@ static void end_handshake(struct wzp_client_call *call)
 }
 
 /** No address is left. A Hangup may have caused it, so calls wait a moment; rooms have nobody to wait for. */
-static void no_way_left(struct wzp_client *client, struct wzp_client_call *call, bool refused,
-                        uint64_t now_us)
+static void no_way_left(struct wzp_client *client, struct wzp_client_call *call, bool refused, uint64_t now_us)
 {
     if (call->kind == CLIENT_ROOM) {
-        client_call_end(client, call, refused ? WZP_LINE_END_REFUSED : WZP_LINE_END_NO_MEDIA,
-                        WZP_HANGUP_ERROR, call->media_failure);
+        client_call_end(client, call, refused ? WZP_LINE_END_REFUSED : WZP_LINE_END_NO_MEDIA, WZP_HANGUP_ERROR,
+                        call->media_failure);
         return;
     }
     call->deadline_us = now_us + (uint64_t)WZP_CLIENT_GRACE_MS * WZP_CLIENT_MS;
@@ -70,8 +69,7 @@ static void arm_dial_deadline(struct wzp_client_call *call, uint64_t now_us)
 
 /** The present attempt failed with call->media_failure; its connection is gone. Ends a room when it was the
  * last. */
-static void try_fallback(struct wzp_client *client, struct wzp_client_call *call, bool refused,
-                         uint64_t now_us)
+static void try_fallback(struct wzp_client *client, struct wzp_client_call *call, bool refused, uint64_t now_us)
 {
     const struct wz_addr next = call->fallback;
     call->fallback = (struct wz_addr){ 0 };
@@ -80,8 +78,7 @@ static void try_fallback(struct wzp_client *client, struct wzp_client_call *call
         no_way_left(client, call, refused, now_us);
 }
 
-static void fail_attempt(struct wzp_client *client, struct wzp_client_call *call, const char *reason,
-                         uint64_t now_us)
+static void fail_attempt(struct wzp_client *client, struct wzp_client_call *call, const char *reason, uint64_t now_us)
 {
     (void)snprintf(call->media_failure, sizeof call->media_failure, "%s", reason);
     end_handshake(call);
@@ -141,8 +138,8 @@ static void media_is_up(struct wzp_client *client, struct wzp_client_call *call)
     }
 }
 
-static void on_call_answer(struct wzp_client *client, struct wzp_client_call *call,
-                           const struct wzp_signal *signal, uint64_t now_us)
+static void on_call_answer(struct wzp_client *client, struct wzp_client_call *call, const struct wzp_signal *signal,
+                           uint64_t now_us)
 {
     if (call->state != CLIENT_JOINING || !call->handshake_live) {
         client->stats.unexpected_signals++;
@@ -155,8 +152,7 @@ static void on_call_answer(struct wzp_client *client, struct wzp_client_call *ca
 }
 
 /** The relay tells a remote hang-up across relays only by the room's size (spec 6.4). */
-static void follow_room_size(struct wzp_client *client, struct wzp_client_call *call, uint32_t count,
-                             uint64_t now_us)
+static void follow_room_size(struct wzp_client *client, struct wzp_client_call *call, uint32_t count, uint64_t now_us)
 {
     call->room_seen = true;
     if (call->kind == CLIENT_ROOM)
@@ -208,8 +204,7 @@ void client_media_message(struct wzp_client *client, struct wzp_client_call *cal
     }
 }
 
-static void lost_while_up(struct wzp_client *client, struct wzp_client_call *call, const char *reason,
-                          uint64_t now_us)
+static void lost_while_up(struct wzp_client *client, struct wzp_client_call *call, const char *reason, uint64_t now_us)
 {
     (void)snprintf(call->media_failure, sizeof call->media_failure, "%s", reason);
     struct wzp_client_effect *effect = client_event(client, call, WZP_LINE_MEDIA_DOWN);
@@ -227,8 +222,7 @@ static void lost_while_up(struct wzp_client *client, struct wzp_client_call *cal
     client_hangup_review(client, now_us);
 }
 
-void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason,
-                         uint64_t now_us)
+void client_media_closed(struct wzp_client *client, struct wzp_client_call *call, const char *reason, uint64_t now_us)
 {
     const bool was_connected = call->media.up;
     client_conn_forget(&call->media);

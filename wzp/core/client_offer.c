@@ -29,11 +29,9 @@ static void choose_addresses(const struct wzp_client *client, bool reflected, st
         .public_address = known->public_address,
         .share_local = client->share_local_addrs,
     };
-    for (; facts.stun_count < known->stun_count && facts.stun_count < WZP_CANDIDATES_MAX_STUN;
-         facts.stun_count++)
+    for (; facts.stun_count < known->stun_count && facts.stun_count < WZP_CANDIDATES_MAX_STUN; facts.stun_count++)
         facts.stun[facts.stun_count] = known->stun[facts.stun_count];
-    for (; facts.host_count < known->host_count && facts.host_count < WZP_CANDIDATES_MAX_HOST;
-         facts.host_count++)
+    for (; facts.host_count < known->host_count && facts.host_count < WZP_CANDIDATES_MAX_HOST; facts.host_count++)
         facts.host[facts.host_count] = known->host[facts.host_count];
     *ret = (struct wzp_candidates){ 0 };
     (void)wzp_candidates_choose(&facts, ret); /* fails on NULL only */
@@ -66,8 +64,7 @@ void client_send_offer(struct wzp_client *client, struct wzp_client_call *call)
     }
     struct wzp_signed_keys *keys = &signal.offer.keys;
     if (fresh_ephemeral(client, keys) < 0 ||
-        wzp_sign_direct_offer(&client->identity, keys->ephemeral_pub, call->peer, call->call_id,
-                              keys->signature) < 0) {
+        wzp_sign_direct_offer(&client->identity, keys->ephemeral_pub, call->peer, call->call_id, keys->signature) < 0) {
         client->stats.lost_effects++; /* the crypto library failed: the ring timer ends the call */
         return;
     }
@@ -75,8 +72,7 @@ void client_send_offer(struct wzp_client *client, struct wzp_client_call *call)
     client_send(client, &client->signal, call, &signal);
 }
 
-void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call,
-                        enum wzp_accept_mode mode)
+void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call, enum wzp_accept_mode mode)
 {
     struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_ANSWER };
     char call_id[sizeof call->call_id];
@@ -92,9 +88,8 @@ void client_send_answer(struct wzp_client *client, const struct wzp_client_call 
         lend_addresses(&chosen, &signal.answer.callee_reflexive_addr, &signal.answer.callee_local_addrs);
     }
     struct wzp_signed_keys *keys = &signal.answer.keys;
-    if (fresh_ephemeral(client, keys) < 0 ||
-        wzp_sign_direct_answer(&client->identity, keys->ephemeral_pub, call->peer, call->call_id,
-                               keys->signature) < 0) {
+    if (fresh_ephemeral(client, keys) < 0 || wzp_sign_direct_answer(&client->identity, keys->ephemeral_pub, call->peer,
+                                                                    call->call_id, keys->signature) < 0) {
         client->stats.lost_effects++; /* the media timer ends the call */
         return;
     }
@@ -102,8 +97,8 @@ void client_send_answer(struct wzp_client *client, const struct wzp_client_call 
 }
 
 /** keys sign ephemeral || fingerprint || call_id, and belong to `signer`. */
-static bool direct_signature_fits(const struct wzp_signed_keys *keys, const char *signer,
-                                  const char *fingerprint, const char *call_id)
+static bool direct_signature_fits(const struct wzp_signed_keys *keys, const char *signer, const char *fingerprint,
+                                  const char *call_id)
 {
     char owner[WZP_FINGERPRINT_TEXT];
     if (!keys->has_identity || !keys->has_ephemeral || keys->signature_len != WZP_SIGNATURE_BYTES ||
@@ -120,13 +115,12 @@ static bool direct_signature_fits(const struct wzp_signed_keys *keys, const char
 
 bool client_offer_is_own_kind(const struct wzp_client *client, const struct wzp_signal *signal)
 {
-    return direct_signature_fits(&signal->offer.keys, signal->offer.caller_fingerprint,
-                                 client->identity.fingerprint, signal->offer.call_id);
+    return direct_signature_fits(&signal->offer.keys, signal->offer.caller_fingerprint, client->identity.fingerprint,
+                                 signal->offer.call_id);
 }
 
 bool client_answer_is_own_kind(const struct wzp_client *client, const struct wzp_client_call *call,
                                const struct wzp_signal *signal)
 {
-    return direct_signature_fits(&signal->answer.keys, call->peer, client->identity.fingerprint,
-                                 call->call_id);
+    return direct_signature_fits(&signal->answer.keys, call->peer, client->identity.fingerprint, call->call_id);
 }

@@ -143,8 +143,8 @@ static void on_register_ack(struct wzp_client *client, struct wzp_signal *signal
         return;
     }
     if (!signal->register_ack.success) {
-        give_up_attempt(
-            client, signal->register_ack.error ? signal->register_ack.error : "registration refused", now_us);
+        give_up_attempt(client, signal->register_ack.error ? signal->register_ack.error : "registration refused",
+                        now_us);
         return;
     }
     client->relay_build = signal->register_ack.relay_build;
@@ -247,8 +247,7 @@ int wzp_client_ping(struct wzp_client *client, uint64_t now_us)
         return -ENOTCONN;
     if (client->ping_deadline_us != WZP_CLIENT_NEVER)
         return -EALREADY;
-    const struct wzp_signal ping = { .kind = WZP_SIG_PING,
-                                     .ping = { .timestamp_ms = now_us / WZP_CLIENT_MS } };
+    const struct wzp_signal ping = { .kind = WZP_SIG_PING, .ping = { .timestamp_ms = now_us / WZP_CLIENT_MS } };
     client_send(client, &client->signal, NULL, &ping);
     client->ping_sent_us = now_us;
     client->ping_deadline_us = now_us + (uint64_t)WZP_CLIENT_PONG_MS * WZP_CLIENT_MS;

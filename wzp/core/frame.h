@@ -8,7 +8,7 @@
 #include "wzp/base/bytes.h"
 
 #define WZP_FRAME_PREFIX_BYTES 4
-#define WZP_SIGNAL_MAX_BYTES 1048576u
+#define WZP_SIGNAL_MAX_BYTES   1048576u
 
 /** Collects one message out of arbitrary pieces. Zero-initialised is empty. */
 struct wzp_frame_in {

@@ -23,8 +23,7 @@ int wzp_handshake_init(struct wzp_handshake *hs, const struct wz_rng *rng)
     size_t len = WZP_KEY_BYTES;
 
     wz_rng_fill(rng, fresh.ephemeral_secret, sizeof fresh.ephemeral_secret);
-    EVP_PKEY *key =
-        EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, fresh.ephemeral_secret, WZP_KEY_BYTES);
+    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, fresh.ephemeral_secret, WZP_KEY_BYTES);
     int err = key && EVP_PKEY_get_raw_public_key(key, fresh.ephemeral_public, &len) == 1 ? 0 : -EIO;
     EVP_PKEY_free(key);
     if (!err)
@@ -70,8 +69,8 @@ static struct wz_bytes key_bytes(const uint8_t key[static WZP_KEY_BYTES])
 static int fill_keys(const struct wzp_handshake *hs, const struct wzp_identity *id, const char *label,
                      struct wzp_signed_keys *ret)
 {
-    int err = sign_joined(id, key_bytes(hs->ephemeral_public), wz_bytes_str(label), (struct wz_bytes){ 0 },
-                          ret->signature);
+    int err =
+        sign_joined(id, key_bytes(hs->ephemeral_public), wz_bytes_str(label), (struct wz_bytes){ 0 }, ret->signature);
     if (err)
         return err;
     memcpy(ret->identity_pub, id->ed25519_public, WZP_KEY_BYTES);
@@ -87,8 +86,7 @@ static int check_keys(const struct wzp_signed_keys *keys, struct wz_bytes a, str
     struct signed_bytes buf;
     struct wz_bytes message = join(&buf, key_bytes(keys->ephemeral_pub), a, b);
 
-    if (!keys->has_identity || !keys->has_ephemeral || keys->signature_len != WZP_SIGNATURE_BYTES ||
-        !message.len)
+    if (!keys->has_identity || !keys->has_ephemeral || keys->signature_len != WZP_SIGNATURE_BYTES || !message.len)
         return -EBADMSG;
     return wzp_verify(keys->identity_pub, message, keys->signature);
 }
@@ -120,8 +118,7 @@ int wzp_handshake_check_offer(const struct wzp_signal *offer)
     return check_keys(&offer->call_offer.keys, wz_bytes_str(LABEL_CALL_OFFER), (struct wz_bytes){ 0 });
 }
 
-int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay,
-                         struct wzp_signal *ret)
+int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay, struct wzp_signal *ret)
 {
     struct wzp_signal sig = { .kind = WZP_SIG_CALL_ANSWER };
 
@@ -165,8 +162,7 @@ out:
     return err;
 }
 
-int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES],
-                          uint8_t ret[static WZP_SESSION_ID_BYTES])
+int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES], uint8_t ret[static WZP_SESSION_ID_BYTES])
 {
     uint8_t hash[SHA256_DIGEST_LENGTH];
 
@@ -205,24 +201,19 @@ int wzp_handshake_keys(const struct wzp_handshake *hs, const uint8_t peer_public
 
 int wzp_sign_register(const struct wzp_identity *id, uint8_t ret[static WZP_SIGNATURE_BYTES])
 {
-    return sign_joined(id, wz_bytes_str(LABEL_REGISTER), key_bytes(id->ed25519_public),
-                       (struct wz_bytes){ 0 }, ret);
+    return sign_joined(id, wz_bytes_str(LABEL_REGISTER), key_bytes(id->ed25519_public), (struct wz_bytes){ 0 }, ret);
 }
 
 int wzp_sign_direct_offer(const struct wzp_identity *id, const uint8_t ephemeral[static WZP_KEY_BYTES],
-                          const char *target_fingerprint, const char *call_id,
-                          uint8_t ret[static WZP_SIGNATURE_BYTES])
+                          const char *target_fingerprint, const char *call_id, uint8_t ret[static WZP_SIGNATURE_BYTES])
 {
-    return sign_joined(id, key_bytes(ephemeral), wz_bytes_str(target_fingerprint), wz_bytes_str(call_id),
-                       ret);
+    return sign_joined(id, key_bytes(ephemeral), wz_bytes_str(target_fingerprint), wz_bytes_str(call_id), ret);
 }
 
 int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemeral[static WZP_KEY_BYTES],
-                           const char *caller_fingerprint, const char *call_id,
-                           uint8_t ret[static WZP_SIGNATURE_BYTES])
+                           const char *caller_fingerprint, const char *call_id, uint8_t ret[static WZP_SIGNATURE_BYTES])
 {
-    return sign_joined(id, key_bytes(ephemeral), wz_bytes_str(caller_fingerprint), wz_bytes_str(call_id),
-                       ret);
+    return sign_joined(id, key_bytes(ephemeral), wz_bytes_str(caller_fingerprint), wz_bytes_str(call_id), ret);
 }
 
 int wzp_check_register(const struct wzp_signed_keys *keys)

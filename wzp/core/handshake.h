@@ -32,8 +32,7 @@ int wzp_handshake_offer(const struct wzp_handshake *hs, const struct wzp_identit
 /** Relay: verify a CallOffer. 0 or -EBADMSG. */
 int wzp_handshake_check_offer(const struct wzp_signal *offer);
 /** Relay: fill the CallAnswer (signature over ephemeral || "call-answer", profile GOOD). */
-int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay,
-                         struct wzp_signal *ret);
+int wzp_handshake_answer(const struct wzp_handshake *hs, const struct wzp_identity *relay, struct wzp_signal *ret);
 /** Client: verify a CallAnswer against its own key. 0 or -EBADMSG. */
 int wzp_handshake_check_answer(const struct wzp_signal *answer);
 
@@ -45,16 +44,14 @@ int wzp_handshake_keys(const struct wzp_handshake *hs, const uint8_t peer_public
 int wzp_key_agree(const uint8_t secret[static WZP_KEY_BYTES], const uint8_t peer_public[static WZP_KEY_BYTES],
                   uint8_t ret[static WZP_KEY_BYTES]);
 /** SHA-256(session_key)[0..4]. 0 or -EIO. */
-int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES],
-                          uint8_t ret[static WZP_SESSION_ID_BYTES]);
+int wzp_session_id_of_key(const uint8_t session_key[static WZP_KEY_BYTES], uint8_t ret[static WZP_SESSION_ID_BYTES]);
 
 /* Signatures on the signal connection. Signing: 0, -EINVAL (texts too long), -EIO. */
 /** "register-presence" || identity_pub. */
 int wzp_sign_register(const struct wzp_identity *id, uint8_t ret[static WZP_SIGNATURE_BYTES]);
 /** ephemeral_pub || target fingerprint text || call_id. */
 int wzp_sign_direct_offer(const struct wzp_identity *id, const uint8_t ephemeral[static WZP_KEY_BYTES],
-                          const char *target_fingerprint, const char *call_id,
-                          uint8_t ret[static WZP_SIGNATURE_BYTES]);
+                          const char *target_fingerprint, const char *call_id, uint8_t ret[static WZP_SIGNATURE_BYTES]);
 /** ephemeral_pub || caller fingerprint text || call_id. */
 int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemeral[static WZP_KEY_BYTES],
                            const char *caller_fingerprint, const char *call_id,

@@ -109,8 +109,7 @@ void wzp_seed_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[static 
     *wzp_hex_put(ret, seed, WZP_SEED_BYTES) = '\0';
 }
 
-static void format_fingerprint(const uint8_t raw[static WZP_FINGERPRINT_BYTES],
-                               char ret[static WZP_FINGERPRINT_TEXT])
+static void format_fingerprint(const uint8_t raw[static WZP_FINGERPRINT_BYTES], char ret[static WZP_FINGERPRINT_TEXT])
 {
     char *out = ret;
     for (size_t i = 0; i < WZP_FINGERPRINT_BYTES; i += FINGERPRINT_GROUP_BYTES) {
@@ -121,8 +120,7 @@ static void format_fingerprint(const uint8_t raw[static WZP_FINGERPRINT_BYTES],
     *out = '\0';
 }
 
-int wzp_fingerprint_of_key(const uint8_t public_key[static WZP_KEY_BYTES],
-                           char ret[static WZP_FINGERPRINT_TEXT])
+int wzp_fingerprint_of_key(const uint8_t public_key[static WZP_KEY_BYTES], char ret[static WZP_FINGERPRINT_TEXT])
 {
     uint8_t hash[SHA256_DIGEST_LENGTH];
 
@@ -152,8 +150,7 @@ int wzp_fingerprint_normalise(const char *text, char ret[static WZP_FINGERPRINT_
     return 0;
 }
 
-int wzp_identity_sign(const struct wzp_identity *id, struct wz_bytes message,
-                      uint8_t ret[static WZP_SIGNATURE_BYTES])
+int wzp_identity_sign(const struct wzp_identity *id, struct wz_bytes message, uint8_t ret[static WZP_SIGNATURE_BYTES])
 {
     int err = -EIO;
     uint8_t signature[WZP_SIGNATURE_BYTES];

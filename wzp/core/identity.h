@@ -7,9 +7,9 @@
 
 #include "wzp/base/bytes.h"
 
-#define WZP_SEED_BYTES 32
-#define WZP_KEY_BYTES 32
-#define WZP_SIGNATURE_BYTES 64
+#define WZP_SEED_BYTES        32
+#define WZP_KEY_BYTES         32
+#define WZP_SIGNATURE_BYTES   64
 #define WZP_FINGERPRINT_BYTES 16
 /** "xxxx:xxxx:xxxx:xxxx:xxxx:xxxx:xxxx:xxxx" and NUL. */
 #define WZP_FINGERPRINT_TEXT 40
@@ -33,13 +33,11 @@ int wzp_seed_parse(const char *text, uint8_t ret[static WZP_SEED_BYTES]);
 void wzp_seed_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[static 65]);
 
 /** SHA-256(public key)[0..16] in the routing form: lower-case, colons. */
-int wzp_fingerprint_of_key(const uint8_t public_key[static WZP_KEY_BYTES],
-                           char ret[static WZP_FINGERPRINT_TEXT]);
+int wzp_fingerprint_of_key(const uint8_t public_key[static WZP_KEY_BYTES], char ret[static WZP_FINGERPRINT_TEXT]);
 /** Accept 32 hex digits with or without ':' '-' '.' or blanks between, any case; print the routing form. 0 or -EBADMSG. */
 int wzp_fingerprint_normalise(const char *text, char ret[static WZP_FINGERPRINT_TEXT]);
 
-int wzp_identity_sign(const struct wzp_identity *id, struct wz_bytes message,
-                      uint8_t ret[static WZP_SIGNATURE_BYTES]);
+int wzp_identity_sign(const struct wzp_identity *id, struct wz_bytes message, uint8_t ret[static WZP_SIGNATURE_BYTES]);
 /** 0 when the signature fits, -EBADMSG when not. */
 int wzp_verify(const uint8_t public_key[static WZP_KEY_BYTES], struct wz_bytes message,
                const uint8_t signature[static WZP_SIGNATURE_BYTES]);

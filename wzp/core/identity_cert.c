@@ -40,8 +40,8 @@ static bool set_names(X509 *cert)
 {
     X509_NAME *name = X509_NAME_new();
     bool ok = name &&
-              X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_UTF8STRING,
-                                         (const unsigned char *)CERT_NAME, -1, -1, 0) == 1 &&
+              X509_NAME_add_entry_by_NID(name, NID_commonName, V_ASN1_UTF8STRING, (const unsigned char *)CERT_NAME, -1,
+                                         -1, 0) == 1 &&
               X509_set_issuer_name(cert, name) == 1 && X509_set_subject_name(cert, name) == 1;
     X509_NAME_free(name);
     return ok;
@@ -75,8 +75,8 @@ static X509 *make_certificate(EVP_PKEY *key)
 
     if (cert && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert, key) && set_names(cert) &&
         ASN1_TIME_set_string(X509_getm_notBefore(cert), CERT_NOT_BEFORE) == 1 &&
-        ASN1_TIME_set_string(X509_getm_notAfter(cert), CERT_NOT_AFTER) == 1 &&
-        X509_set_pubkey(cert, key) == 1 && add_host(cert) && X509_sign(cert, key, NULL) > 0)
+        ASN1_TIME_set_string(X509_getm_notAfter(cert), CERT_NOT_AFTER) == 1 && X509_set_pubkey(cert, key) == 1 &&
+        add_host(cert) && X509_sign(cert, key, NULL) > 0)
         return cert;
     X509_free(cert);
     return NULL;
@@ -107,8 +107,8 @@ static uint8_t *take_der(unsigned char *der, int len, size_t *ret_len)
     return copy;
 }
 
-int wzp_relay_certificate(const uint8_t seed[static WZP_SEED_BYTES], uint8_t **ret_cert_der,
-                          size_t *ret_cert_len, uint8_t **ret_key_der, size_t *ret_key_len)
+int wzp_relay_certificate(const uint8_t seed[static WZP_SEED_BYTES], uint8_t **ret_cert_der, size_t *ret_cert_len,
+                          uint8_t **ret_key_der, size_t *ret_key_len)
 {
     int err = -EIO;
     unsigned char *der = NULL;

@@ -23,19 +23,19 @@ enum wzp_line_event_kind {
     WZP_LINE_SETUP,        /**< CallSetup arrived; peer_direct_addr NULL when absent */
     WZP_LINE_PATH,         /**< the media path was chosen; path */
     WZP_LINE_MEDIA_UP,     /**< media can be sent and received from now on */
-    WZP_LINE_MEDIA_DOWN,  /**< the media connection ended (the call is ended by the core after at most 2 s) */
-    WZP_LINE_ROOM_UPDATE, /**< participants changed; count */
-    WZP_LINE_ENDED,       /**< the last event of a call; reason, by_peer */
-    WZP_LINE_REFLECTED,   /**< answer to wzp_line_reflect(); observed_addr, or NULL after 1 s */
-    WZP_LINE_PONG,        /**< answer to wzp_line_ping(); rtt_us, or 0 after 2 s */
-    WZP_LINE_SIGNAL, /**< one message on the wire, for traces: outgoing, signal_name, body (never a token) */
+    WZP_LINE_MEDIA_DOWN,   /**< the media connection ended (the call is ended by the core after at most 2 s) */
+    WZP_LINE_ROOM_UPDATE,  /**< participants changed; count */
+    WZP_LINE_ENDED,        /**< the last event of a call; reason, by_peer */
+    WZP_LINE_REFLECTED,    /**< answer to wzp_line_reflect(); observed_addr, or NULL after 1 s */
+    WZP_LINE_PONG,         /**< answer to wzp_line_ping(); rtt_us, or 0 after 2 s */
+    WZP_LINE_SIGNAL,       /**< one message on the wire, for traces: outgoing, signal_name, body (never a token) */
 };
 
 enum wzp_line_path { WZP_LINE_PATH_RELAY, WZP_LINE_PATH_DIRECT };
 
 enum wzp_line_end {
-    WZP_LINE_END_LOCAL,  /**< we hung up, rejected or cancelled */
-    WZP_LINE_END_HANGUP, /**< the peer's or relay's Hangup; hangup_reason and `ringing_seen`, `answered_seen`
+    WZP_LINE_END_LOCAL,      /**< we hung up, rejected or cancelled */
+    WZP_LINE_END_HANGUP,     /**< the peer's or relay's Hangup; hangup_reason and `ringing_seen`, `answered_seen`
                             tell more */
     WZP_LINE_END_RELAY_DOWN, /**< the signal connection was lost before the answer, or no relay was reachable
                               */

@@ -52,9 +52,8 @@ static bool get_header(struct wz_reader *in, struct wzp_media_hdr *ret)
     uint8_t byte0, byte1;
 
     if (!wz_get_u8(in, &byte0) || !wz_get_u8(in, &byte1) || !wz_get_u16be(in, &ret->seq) ||
-        !wz_get_u32be(in, &ret->timestamp_ms) || !wz_get_u8(in, &ret->fec_block) ||
-        !wz_get_u8(in, &ret->fec_symbol) || !wz_get_u8(in, &ret->reserved) ||
-        !wz_get_u8(in, &ret->csrc_count))
+        !wz_get_u32be(in, &ret->timestamp_ms) || !wz_get_u8(in, &ret->fec_block) || !wz_get_u8(in, &ret->fec_symbol) ||
+        !wz_get_u8(in, &ret->reserved) || !wz_get_u8(in, &ret->csrc_count))
         return false;
     ret->is_repair = byte0 & BYTE0_REPAIR;
     ret->codec = (enum wzp_codec)(byte0 >> BYTE0_CODEC_SHIFT & BYTE0_CODEC_MASK);

@@ -7,7 +7,7 @@
 
 #include "wzp/base/bytes.h"
 
-#define WZP_MEDIA_HEADER_BYTES 12
+#define WZP_MEDIA_HEADER_BYTES  12
 #define WZP_MEDIA_TRAILER_BYTES 4
 /** Largest datagram we send: fits the smallest QUIC path with the longest connection id. */
 #define WZP_MEDIA_DATAGRAM_MAX 1150
@@ -26,7 +26,7 @@ enum wzp_codec {
 };
 
 struct wzp_quality_report {
-    uint8_t loss;             /**< 0..255 is 0..100 % */
+    uint8_t loss; /**< 0..255 is 0..100 % */
     uint8_t rtt_4ms;
     uint8_t jitter_ms;
     uint8_t bitrate_cap_kbps; /**< always 200 on the wire today */
@@ -36,7 +36,7 @@ struct wzp_media_hdr {
     enum wzp_codec codec;
     bool is_repair;
     bool has_report;
-    uint8_t fec_ratio;  /**< encoded, 0..127 = 0..2.0 */
+    uint8_t fec_ratio; /**< encoded, 0..127 = 0..2.0 */
     uint16_t seq;
     uint32_t timestamp_ms;
     uint8_t fec_block;

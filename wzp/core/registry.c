@@ -55,8 +55,7 @@ void wzp_registry_addrs_done(struct wzp_registry_addrs *addrs)
     *addrs = (struct wzp_registry_addrs){ 0 };
 }
 
-int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local,
-                            struct wzp_registry_addrs *ret)
+int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local, struct wzp_registry_addrs *ret)
 {
     struct wzp_registry_addrs copy = { 0 };
     if (is_address_text(reflexive) && !(copy.reflexive = strdup(reflexive)))
@@ -163,8 +162,7 @@ static void review_setup(struct wzp_registry *reg, struct wzp_registry_call *cal
 
 /* ---- life of a call ---- */
 
-int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits,
-                      const struct wz_rng *rng)
+int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits, const struct wz_rng *rng)
 {
     struct wzp_registry fresh = { .limits = *limits };
     if (wz_hash_init(&fresh.calls, rng) != 0)
@@ -279,8 +277,8 @@ int wzp_registry_accept(struct wzp_registry *reg, struct wzp_registry_call *call
         return -EINVAL;
     if (call->state != WZP_REGISTRY_PENDING && call->state != WZP_REGISTRY_RINGING)
         return -EPROTO;
-    const int err = wzp_registry_addrs_copy(callee_addrs->reflexive, &callee_addrs->local,
-                                            &call->addrs[WZP_REGISTRY_CALLEE]);
+    const int err =
+        wzp_registry_addrs_copy(callee_addrs->reflexive, &callee_addrs->local, &call->addrs[WZP_REGISTRY_CALLEE]);
     if (err)
         return err;
     call->state = WZP_REGISTRY_ACTIVE;
@@ -309,8 +307,8 @@ void wzp_registry_end(struct wzp_registry *reg, struct wzp_registry_call *call, 
         forget(reg, oldest);
 }
 
-void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call,
-                              enum wzp_registry_party party, bool in_room, uint64_t now_us)
+void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                              bool in_room, uint64_t now_us)
 {
     if (party == WZP_REGISTRY_NOBODY)
         return;
@@ -318,8 +316,8 @@ void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call
     review_setup(reg, call, now_us);
 }
 
-void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call,
-                             enum wzp_registry_party party, bool direct, uint64_t now_us)
+void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                             bool direct, uint64_t now_us)
 {
     if (party == WZP_REGISTRY_NOBODY)
         return;

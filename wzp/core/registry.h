@@ -95,8 +95,7 @@ struct wzp_registry {
 /** 1..WZP_CALL_ID_MAX of [A-Za-z0-9_-], not ending in '-': what can stand in a room name. */
 bool wzp_registry_id_is_legal(const char *call_id);
 
-int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits,
-                      const struct wz_rng *rng);
+int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits *limits, const struct wz_rng *rng);
 /** Forget everything. Safe on a zeroed struct. */
 void wzp_registry_done(struct wzp_registry *reg);
 
@@ -116,11 +115,11 @@ int wzp_registry_accept(struct wzp_registry *reg, struct wzp_registry_call *call
 void wzp_registry_end(struct wzp_registry *reg, struct wzp_registry_call *call, uint64_t now_us);
 
 /** A party entered or left the call's room. */
-void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call,
-                              enum wzp_registry_party party, bool in_room, uint64_t now_us);
+void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                              bool in_room, uint64_t now_us);
 /** A party reported its media path. */
-void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call,
-                             enum wzp_registry_party party, bool direct, uint64_t now_us);
+void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                             bool direct, uint64_t now_us);
 
 /** By id in any case; ended calls included. NULL: unknown. */
 struct wzp_registry_call *wzp_registry_find(const struct wzp_registry *reg, const char *call_id);
@@ -141,8 +140,7 @@ struct wzp_registry_call *wzp_registry_expired(struct wzp_registry *reg, uint64_
 uint64_t wzp_registry_deadline_us(const struct wzp_registry *reg);
 
 /** Copy what looks like an address. 0 or -ENOMEM (*ret untouched). */
-int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local,
-                            struct wzp_registry_addrs *ret);
+int wzp_registry_addrs_copy(const char *reflexive, const struct wzp_addr_list *local, struct wzp_registry_addrs *ret);
 void wzp_registry_addrs_done(struct wzp_registry_addrs *addrs);
 
 #endif

@@ -67,8 +67,7 @@ int wzp_relay_new(struct wzp_relay **ret, const struct wzp_relay_config *config)
     relay->offers_per_minute = or_default(config->offers_per_minute, DEFAULT_OFFERS_PER_MINUTE);
     relay->register_wait_us = ms_to_us(or_default(config->register_wait_ms, DEFAULT_REGISTER_WAIT_MS));
     relay->strict_privacy = config->strict_privacy;
-    if (!(relay->build = strdup(config->build)) ||
-        !(relay->stats_view = calloc(1, sizeof *relay->stats_view)))
+    if (!(relay->build = strdup(config->build)) || !(relay->stats_view = calloc(1, sizeof *relay->stats_view)))
         goto out;
     if ((err = init_tables(relay, config)) != 0)
         goto out;
@@ -211,9 +210,8 @@ static void dispatch(struct wzp_relay *relay, struct relay_conn *conn, const cha
         await_first_message(relay, conn, RELAY_CONN_WAIT_OFFER);
 }
 
-int wzp_relay_connected(struct wzp_relay *relay, uint64_t conn_id, const char *sni,
-                        const struct wz_addr *remote, const struct wz_addr *local, uint64_t now_us,
-                        struct wzp_relay_effects *ret)
+int wzp_relay_connected(struct wzp_relay *relay, uint64_t conn_id, const char *sni, const struct wz_addr *remote,
+                        const struct wz_addr *local, uint64_t now_us, struct wzp_relay_effects *ret)
 {
     relay_effects_begin(relay, now_us);
     if (!find_conn(relay, conn_id)) {
@@ -246,15 +244,14 @@ static void take_message(struct wzp_relay *relay, struct relay_conn *conn, struc
     }
     if (err) {
         relay->stats.bad_signals++;
-        relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.bad", "conn=%llu bytes=%zu",
-                  (unsigned long long)conn->id, body.len);
+        relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.bad", "conn=%llu bytes=%zu", (unsigned long long)conn->id,
+                  body.len);
         return;
     }
     if (signal.kind == WZP_SIG_UNKNOWN) {
         char name[WZP_CALL_ID_MAX + 1];
         relay->stats.unknown_signals++;
-        relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.unknown", "conn=%llu name=%s",
-                  (unsigned long long)conn->id,
+        relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.unknown", "conn=%llu name=%s", (unsigned long long)conn->id,
                   relay_log_text(signal.unknown.name ? signal.unknown.name : "", name));
     } else if (conn->state == RELAY_CONN_WAIT_OFFER || conn->state == RELAY_CONN_JOINED) {
         relay_media_message(relay, conn, &signal);
@@ -274,8 +271,7 @@ int wzp_relay_message(struct wzp_relay *relay, uint64_t conn_id, struct wz_bytes
     return relay_effects_end(relay, ret);
 }
 
-int wzp_relay_closed(struct wzp_relay *relay, uint64_t conn_id, uint64_t now_us,
-                     struct wzp_relay_effects *ret)
+int wzp_relay_closed(struct wzp_relay *relay, uint64_t conn_id, uint64_t now_us, struct wzp_relay_effects *ret)
 {
     relay_effects_begin(relay, now_us);
     struct relay_conn *conn = find_conn(relay, conn_id);

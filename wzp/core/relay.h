@@ -44,7 +44,7 @@ struct wzp_relay_config {
     unsigned setup_ms;             /**< answer to both parties in the call room; 0: 30000 */
     unsigned offers_per_minute;    /**< per registration; 0: 300 */
     unsigned max_calls;            /**< not ended; 0: 20000 */
-    bool strict_privacy; /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
+    bool strict_privacy;           /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
     const struct wz_rng *rng;
 };
 
@@ -74,8 +74,8 @@ struct wzp_relay_effects {
 };
 
 struct wzp_relay_stats {
-    uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total,
-        reflects_total, pings_total;
+    uint64_t registrations_total, offers_total, answers_total, calls_setup_total, hangups_total, reflects_total,
+        pings_total;
     uint64_t unknown_signals, bad_signals, refused_limits, refused_acl, refused_wrong_party;
     uint64_t unexpected_signals; /**< known, but not here or not now */
     uint64_t datagrams_in, datagrams_bad, packets_forwarded,

@@ -17,9 +17,9 @@ static void send_hangup(struct wzp_relay *relay, const struct relay_conn *conn, 
 {
     if (!conn)
         return;
-    relay_send(relay, conn,
-               &(struct wzp_signal){ .kind = WZP_SIG_HANGUP,
-                                     .hangup = { .reason = reason, .call_id = (char *)call_id } });
+    relay_send(
+        relay, conn,
+        &(struct wzp_signal){ .kind = WZP_SIG_HANGUP, .hangup = { .reason = reason, .call_id = (char *)call_id } });
 }
 
 /** End call and note it; the parties have been told. by: who wanted it, NOBODY for the relay itself. */
@@ -28,8 +28,8 @@ static void end_call(struct wzp_relay *relay, struct wzp_registry_call *call, en
 {
     const uint64_t talk_us = call->answered_us ? relay->now_us - call->answered_us : 0;
     wzp_registry_end(&relay->registry, call, relay->now_us);
-    relay_log(relay, WZP_RELAY_LOG_INFO, "call.ended", "call=%s by=%s reason=%s talk_ms=%llu", call->id,
-              party_name[by], wzp_hangup_reason_name(reason), (unsigned long long)(talk_us / 1000));
+    relay_log(relay, WZP_RELAY_LOG_INFO, "call.ended", "call=%s by=%s reason=%s talk_ms=%llu", call->id, party_name[by],
+              wzp_hangup_reason_name(reason), (unsigned long long)(talk_us / 1000));
 }
 
 static struct relay_conn *conn_of(const struct wzp_relay *relay, const struct wzp_registry_call *call,
@@ -67,8 +67,8 @@ static void refuse_offer(struct wzp_relay *relay, const struct relay_conn *conn,
                          enum wzp_hangup_reason reason, const char *why)
 {
     char id[WZP_CALL_ID_MAX + 1];
-    relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused", "call=%s caller=%s why=\"%s\"",
-              relay_log_text(call_id, id), conn->fingerprint, why);
+    relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused", "call=%s caller=%s why=\"%s\"", relay_log_text(call_id, id),
+              conn->fingerprint, why);
     send_hangup(relay, conn, reason, call_id);
 }
 
@@ -97,8 +97,8 @@ static bool refuse_duplicate(struct wzp_relay *relay, const struct relay_conn *c
     const bool is_own = known && known->state != WZP_REGISTRY_ENDED &&
                         wzp_registry_party_of(known, conn->fingerprint) != WZP_REGISTRY_NOBODY;
     if (is_own)
-        relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused",
-                  "call=%s caller=%s why=\"duplicate of a live call\"", call_id, conn->fingerprint);
+        relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused", "call=%s caller=%s why=\"duplicate of a live call\"",
+                  call_id, conn->fingerprint);
     else
         refuse_offer(relay, conn, call_id, WZP_HANGUP_ERROR, "call id already used");
     return true;
@@ -118,8 +118,7 @@ static struct relay_conn *find_callee(struct wzp_relay *relay, const struct rela
         return NULL;
     }
     const bool is_self = strcmp(callee->fingerprint, conn->fingerprint) == 0;
-    const bool is_busy =
-        !callee->tells_calls_apart && wzp_registry_first_of(&relay->registry, callee->fingerprint);
+    const bool is_busy = !callee->tells_calls_apart && wzp_registry_first_of(&relay->registry, callee->fingerprint);
     if (is_self || is_busy) {
         refuse_offer(relay, conn, call_id, WZP_HANGUP_BUSY, is_self ? "calls itself" : "callee busy");
         return NULL;
@@ -128,13 +127,13 @@ static struct relay_conn *find_callee(struct wzp_relay *relay, const struct rela
 }
 
 /** Hand the offer on. What the relay knows better than the caller is corrected; unknown fields survive. */
-static void forward_offer(struct wzp_relay *relay, const struct relay_conn *conn,
-                          const struct relay_conn *callee, struct wzp_signal *signal)
+static void forward_offer(struct wzp_relay *relay, const struct relay_conn *conn, const struct relay_conn *callee,
+                          struct wzp_signal *signal)
 {
     if (strcmp(signal->offer.caller_fingerprint, conn->fingerprint) != 0) {
         relay->stats.refused_wrong_party++;
-        relay_log(relay, WZP_RELAY_LOG_WARN, "call.caller_corrected", "call=%s caller=%s",
-                  signal->offer.call_id, conn->fingerprint);
+        relay_log(relay, WZP_RELAY_LOG_WARN, "call.caller_corrected", "call=%s caller=%s", signal->offer.call_id,
+                  conn->fingerprint);
         if (wzp_signal_set_text(&signal->offer.caller_fingerprint, conn->fingerprint) != 0) {
             relay->effect_lost = true;
             return;
@@ -164,18 +163,17 @@ void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct w
     struct wzp_registry_call *call;
     const struct wzp_registry_addrs addrs = { .reflexive = signal->offer.caller_reflexive_addr,
                                               .local = signal->offer.caller_local_addrs };
-    if (wzp_registry_add(&relay->registry, call_id, conn->fingerprint, callee->fingerprint, &addrs,
-                         relay->now_us, &call) != 0) {
+    if (wzp_registry_add(&relay->registry, call_id, conn->fingerprint, callee->fingerprint, &addrs, relay->now_us,
+                         &call) != 0) {
         relay->stats.refused_limits++;
         refuse_offer(relay, conn, call_id, WZP_HANGUP_ERROR, "too many calls");
         return;
     }
-    relay_log(relay, WZP_RELAY_LOG_INFO, "call.offered", "call=%s caller=%s callee=%s", call->id,
-              conn->fingerprint, callee->fingerprint);
+    relay_log(relay, WZP_RELAY_LOG_INFO, "call.offered", "call=%s caller=%s callee=%s", call->id, conn->fingerprint,
+              callee->fingerprint);
     forward_offer(relay, conn, callee, signal);
     wzp_registry_ringing(call, relay->now_us);
-    relay_send(relay, conn,
-               &(struct wzp_signal){ .kind = WZP_SIG_CALL_RINGING, .ringing = { .call_id = call->id } });
+    relay_send(relay, conn, &(struct wzp_signal){ .kind = WZP_SIG_CALL_RINGING, .ringing = { .call_id = call->id } });
 }
 
 /* ---- answer ---- */
@@ -208,8 +206,7 @@ static void send_setup(struct wzp_relay *relay, const struct relay_conn *to, str
     if (!to)
         return;
     char relay_addr[WZ_ADDR_TEXT_MAX];
-    wz_addr_format(relay->public_address.family == WZ_ADDR_NONE ? &to->local : &relay->public_address,
-                   relay_addr);
+    wz_addr_format(relay->public_address.family == WZ_ADDR_NONE ? &to->local : &relay->public_address, relay_addr);
     if (!addrs)
         addrs = &none;
     relay_send(relay, to,
@@ -227,8 +224,8 @@ static void reject(struct wzp_relay *relay, struct wzp_registry_call *call)
     end_call(relay, call, WZP_REGISTRY_CALLEE, WZP_HANGUP_DECLINED);
 }
 
-static void accept_call(struct wzp_relay *relay, const struct relay_conn *conn,
-                        struct wzp_registry_call *call, struct wzp_signal *signal)
+static void accept_call(struct wzp_relay *relay, const struct relay_conn *conn, struct wzp_registry_call *call,
+                        struct wzp_signal *signal)
 {
     const enum wzp_accept_mode mode = signal->answer.accept_mode;
     const bool is_trusted = mode == WZP_ACCEPT_TRUSTED;
@@ -280,8 +277,8 @@ void relay_call_answer(struct wzp_relay *relay, struct relay_conn *conn, struct 
 /* ---- hang-up, path report ---- */
 
 /** Pass the Hangup on with the call's id in it, whether or not its sender wrote one. */
-static void forward_hangup(struct wzp_relay *relay, struct wzp_registry_call *call,
-                           enum wzp_registry_party by, struct wzp_signal *signal)
+static void forward_hangup(struct wzp_relay *relay, struct wzp_registry_call *call, enum wzp_registry_party by,
+                           struct wzp_signal *signal)
 {
     const struct relay_conn *to = conn_of(relay, call, other_party(by));
     if (wzp_signal_set_text(&signal->hangup.call_id, call->id) != 0)

@@ -99,8 +99,7 @@ void relay_send_room(struct wzp_relay *relay, const struct relay_room *room, con
     if (!encode(relay, signal, &body))
         return;
     for (size_t i = 0; i < room->count; i++)
-        push(relay,
-             &(struct wzp_relay_effect){ .kind = WZP_RELAY_SEND, .conn = room->member[i]->id, .body = body });
+        push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_SEND, .conn = room->member[i]->id, .body = body });
 }
 
 void relay_send_build(struct wzp_relay *relay, const struct relay_conn *conn)
@@ -114,8 +113,7 @@ void relay_emit_close(struct wzp_relay *relay, const struct relay_conn *conn, co
     push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_CLOSE, .conn = conn->id, .reason = reason });
 }
 
-void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format,
-               ...)
+void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format, ...)
 {
     char text[LOG_TEXT_MAX];
     va_list args;
@@ -126,8 +124,7 @@ void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const ch
     if (!copy)
         relay->effect_lost = true;
     else if (own(relay, copy))
-        push(relay, &(struct wzp_relay_effect){
-                        .kind = WZP_RELAY_LOG, .level = level, .reason = event, .text = copy });
+        push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_LOG, .level = level, .reason = event, .text = copy });
 }
 
 const char *relay_log_text(const char *text, char buf[static WZP_CALL_ID_MAX + 1])

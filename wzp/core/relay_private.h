@@ -112,8 +112,8 @@ void relay_send(struct wzp_relay *relay, const struct relay_conn *conn, const st
 void relay_send_room(struct wzp_relay *relay, const struct relay_room *room, const struct wzp_signal *signal);
 void relay_send_build(struct wzp_relay *relay, const struct relay_conn *conn);
 void relay_emit_close(struct wzp_relay *relay, const struct relay_conn *conn, const char *reason);
-void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format,
-               ...) __attribute__((format(printf, 4, 5)));
+void relay_log(struct wzp_relay *relay, enum wzp_relay_log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /** Peer text made safe for a log line: cut, anything but [A-Za-z0-9._:-] becomes '?'. Returns buf. */
 const char *relay_log_text(const char *text, char buf[static WZP_CALL_ID_MAX + 1]);
 
@@ -129,15 +129,13 @@ void relay_signal_message(struct wzp_relay *relay, struct relay_conn *conn, stru
 void relay_unregister(struct wzp_relay *relay, struct relay_conn *conn);
 /** Where messages for this user go, or NULL. */
 struct relay_conn *relay_find_registered(const struct wzp_relay *relay, const char *fingerprint);
-void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn,
-                      const struct wzp_signal *signal);
+void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn, const struct wzp_signal *signal);
 
 /* ---- relay_call.c ---- */
 void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
 void relay_call_answer(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
 void relay_call_hangup(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal);
-void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn,
-                            const struct wzp_signal *signal);
+void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *signal);
 /** A call's timer has run out. */
 void relay_call_expired(struct wzp_relay *relay, struct wzp_registry_call *call);
 /** End every call of a user that is gone. */
@@ -152,8 +150,7 @@ bool relay_room_exists(const struct wzp_relay *relay, const char *name);
 /** A counter that only the relay's thread writes. */
 static inline void relay_count(_Atomic uint64_t *counter, uint64_t by)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
-                          memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
 #endif

@@ -97,26 +97,24 @@ static void announce(struct wzp_relay *relay, const struct relay_room *room)
         return;
     }
     for (size_t i = 0; i < room->count; i++)
-        list[i] = (struct wzp_participant){ .fingerprint = room->member[i]->fingerprint,
-                                            .alias = room->member[i]->alias };
-    relay_send_room(relay, room,
-                    &(struct wzp_signal){ .kind = WZP_SIG_ROOM_UPDATE,
-                                          .room_update = { .count = (uint32_t)room->count,
-                                                           .participant_count = room->count,
-                                                           .participant = list } });
+        list[i] =
+            (struct wzp_participant){ .fingerprint = room->member[i]->fingerprint, .alias = room->member[i]->alias };
+    relay_send_room(
+        relay, room,
+        &(struct wzp_signal){
+            .kind = WZP_SIG_ROOM_UPDATE,
+            .room_update = { .count = (uint32_t)room->count, .participant_count = room->count, .participant = list } });
     free(list);
 }
 
 /** The call a member's room belongs to; NULL for plain rooms and for calls already forgotten. */
 static struct wzp_registry_call *call_of_member(const struct wzp_relay *relay, const struct relay_conn *conn)
 {
-    return conn->party == WZP_REGISTRY_NOBODY ? NULL
-                                              : wzp_registry_find_room(&relay->registry, conn->room_name);
+    return conn->party == WZP_REGISTRY_NOBODY ? NULL : wzp_registry_find_room(&relay->registry, conn->room_name);
 }
 
 /** Keep a leaving member's counters with its call. */
-static void bank_counters(struct wzp_registry_call *call, const struct relay_conn *conn,
-                          const struct relay_room *room)
+static void bank_counters(struct wzp_registry_call *call, const struct relay_conn *conn, const struct relay_room *room)
 {
     call->past_from[conn->party] += atomic_load_explicit(&conn->datagrams_in, memory_order_relaxed);
     if (room->count == 0)
@@ -294,8 +292,7 @@ bool wzp_relay_call_flow(const struct wzp_relay *relay, const char *call_id, str
     if (room) {
         forwarded += atomic_load_explicit(&room->forwarded, memory_order_relaxed);
         for (size_t i = 0; i < room->count; i++)
-            from[room->member[i]->party] +=
-                atomic_load_explicit(&room->member[i]->datagrams_in, memory_order_relaxed);
+            from[room->member[i]->party] += atomic_load_explicit(&room->member[i]->datagrams_in, memory_order_relaxed);
     }
     *ret = (struct wzp_relay_call_flow){ .from_caller = from[WZP_REGISTRY_CALLER],
                                          .from_callee = from[WZP_REGISTRY_CALLEE],

@@ -14,8 +14,8 @@ struct relay_conn *relay_find_registered(const struct wzp_relay *relay, const ch
 void relay_unexpected(struct wzp_relay *relay, const struct relay_conn *conn, const struct wzp_signal *signal)
 {
     relay->stats.unexpected_signals++;
-    relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.unexpected", "conn=%llu kind=%s",
-              (unsigned long long)conn->id, wzp_signal_kind_name(signal->kind));
+    relay_log(relay, WZP_RELAY_LOG_DEBUG, "signal.unexpected", "conn=%llu kind=%s", (unsigned long long)conn->id,
+              wzp_signal_kind_name(signal->kind));
 }
 
 /* ---- registration ---- */
@@ -92,8 +92,7 @@ static const char *registration_obstacle(const struct wzp_relay *relay, const ch
     return relay->registered.count >= relay->max_registrations ? "relay is full" : NULL;
 }
 
-static void register_user(struct wzp_relay *relay, struct relay_conn *conn,
-                          const struct wzp_signed_keys *keys)
+static void register_user(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signed_keys *keys)
 {
     char fingerprint[WZP_FINGERPRINT_TEXT];
     if (wzp_fingerprint_of_key(keys->identity_pub, fingerprint) != 0) {
@@ -131,12 +130,10 @@ static void register_probe(struct wzp_relay *relay, struct relay_conn *conn)
 }
 
 /** A second registration on one connection: the same user claims it back, another one cannot have it. */
-static void register_again(struct wzp_relay *relay, struct relay_conn *conn,
-                           const struct wzp_signed_keys *keys)
+static void register_again(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signed_keys *keys)
 {
     char fingerprint[WZP_FINGERPRINT_TEXT];
-    if (wzp_fingerprint_of_key(keys->identity_pub, fingerprint) != 0 ||
-        strcmp(fingerprint, conn->fingerprint) != 0) {
+    if (wzp_fingerprint_of_key(keys->identity_pub, fingerprint) != 0 || strcmp(fingerprint, conn->fingerprint) != 0) {
         relay->stats.refused_wrong_party++;
         acknowledge(relay, conn, "already registered under another key");
         return;
@@ -166,16 +163,15 @@ static void reflect(struct wzp_relay *relay, const struct relay_conn *conn)
     char remote[WZ_ADDR_TEXT_MAX];
     wz_addr_format(&conn->remote, remote);
     relay->stats.reflects_total++;
-    relay_send(relay, conn,
-               &(struct wzp_signal){ .kind = WZP_SIG_REFLECT_RESPONSE,
-                                     .reflect_response = { .observed_addr = remote } });
+    relay_send(
+        relay, conn,
+        &(struct wzp_signal){ .kind = WZP_SIG_REFLECT_RESPONSE, .reflect_response = { .observed_addr = remote } });
 }
 
 static void pong(struct wzp_relay *relay, const struct relay_conn *conn, uint64_t timestamp_ms)
 {
     relay->stats.pings_total++;
-    relay_send(relay, conn,
-               &(struct wzp_signal){ .kind = WZP_SIG_PONG, .ping = { .timestamp_ms = timestamp_ms } });
+    relay_send(relay, conn, &(struct wzp_signal){ .kind = WZP_SIG_PONG, .ping = { .timestamp_ms = timestamp_ms } });
 }
 
 /* ---- dispatch ---- */
@@ -204,8 +200,8 @@ static void first_message(struct wzp_relay *relay, struct relay_conn *conn, cons
 
 static bool is_about_calls(enum wzp_signal_kind kind)
 {
-    return kind == WZP_SIG_DIRECT_CALL_OFFER || kind == WZP_SIG_DIRECT_CALL_ANSWER ||
-           kind == WZP_SIG_HANGUP || kind == WZP_SIG_MEDIA_PATH_REPORT;
+    return kind == WZP_SIG_DIRECT_CALL_OFFER || kind == WZP_SIG_DIRECT_CALL_ANSWER || kind == WZP_SIG_HANGUP ||
+           kind == WZP_SIG_MEDIA_PATH_REPORT;
 }
 
 void relay_signal_message(struct wzp_relay *relay, struct relay_conn *conn, struct wzp_signal *signal)

@@ -84,8 +84,7 @@ void wzp_room_federation_hash(const char *room, uint8_t ret[static WZP_ROOM_FEDE
 {
     uint8_t hash[SHA256_DIGEST_LENGTH] = { 0 };
 
-    (void)SHA256((const unsigned char *)room, strlen(room),
-                 hash); /* fails only without the built-in digest */
+    (void)SHA256((const unsigned char *)room, strlen(room), hash); /* fails only without the built-in digest */
     memcpy(ret, hash, WZP_ROOM_FEDERATION_HASH_BYTES);
 }
 

@@ -47,8 +47,7 @@ void wzp_replay_mark(struct wzp_replay *replay, uint16_t seq)
     replay->seen[replay_word(seq)] |= replay_bit(seq);
 }
 
-int wzp_session_init(struct wzp_session *session, const struct wzp_session_keys *keys,
-                     enum wzp_session_side side)
+int wzp_session_init(struct wzp_session *session, const struct wzp_session_keys *keys, enum wzp_session_side side)
 {
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     if (!cipher)
@@ -69,8 +68,8 @@ void wzp_session_done(struct wzp_session *session)
     OPENSSL_cleanse(session, sizeof *session);
 }
 
-void wzp_session_nonce(const uint8_t id[static WZP_SESSION_ID_BYTES], uint32_t counter,
-                       enum wzp_session_side sender, uint8_t ret[static WZP_SESSION_NONCE_BYTES])
+void wzp_session_nonce(const uint8_t id[static WZP_SESSION_ID_BYTES], uint32_t counter, enum wzp_session_side sender,
+                       uint8_t ret[static WZP_SESSION_NONCE_BYTES])
 {
     struct wz_writer out = wz_writer(ret, WZP_SESSION_NONCE_BYTES);
 
@@ -81,20 +80,19 @@ void wzp_session_nonce(const uint8_t id[static WZP_SESSION_ID_BYTES], uint32_t c
 }
 
 /** Key, nonce and associated data for one packet; encrypt says which way. */
-static bool begin(struct wzp_session *session, uint32_t counter, enum wzp_session_side sender,
-                  struct wz_bytes aad, bool encrypt)
+static bool begin(struct wzp_session *session, uint32_t counter, enum wzp_session_side sender, struct wz_bytes aad,
+                  bool encrypt)
 {
     uint8_t nonce[WZP_SESSION_NONCE_BYTES];
     int len;
 
     wzp_session_nonce(session->id, counter, sender, nonce);
-    return aad.len <= INT_MAX &&
-           EVP_CipherInit_ex(session->cipher, NULL, NULL, session->key, nonce, encrypt) == 1 &&
+    return aad.len <= INT_MAX && EVP_CipherInit_ex(session->cipher, NULL, NULL, session->key, nonce, encrypt) == 1 &&
            EVP_CipherUpdate(session->cipher, NULL, &len, aad.data, (int)aad.len) == 1;
 }
 
-int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz_bytes plain, uint8_t *buf,
-                     size_t size, uint16_t *ret_seq)
+int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz_bytes plain, uint8_t *buf, size_t size,
+                     uint16_t *ret_seq)
 {
     int len = 0, rest = 0;
 
@@ -106,8 +104,7 @@ int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz
     if (!begin(session, session->sealed, session->side, aad, true) ||
         EVP_CipherUpdate(session->cipher, buf, &len, plain.data, (int)plain.len) != 1 ||
         EVP_CipherFinal_ex(session->cipher, buf + len, &rest) != 1 ||
-        EVP_CIPHER_CTX_ctrl(session->cipher, EVP_CTRL_AEAD_GET_TAG, WZP_SESSION_TAG_BYTES, buf + plain.len) !=
-            1)
+        EVP_CIPHER_CTX_ctrl(session->cipher, EVP_CTRL_AEAD_GET_TAG, WZP_SESSION_TAG_BYTES, buf + plain.len) != 1)
         return -EIO;
     *ret_seq = (uint16_t)session->sealed++;
     return (int)plain.len + WZP_SESSION_TAG_BYTES;
@@ -116,8 +113,7 @@ int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz
 int wzp_session_open(struct wzp_session *session, uint16_t seq, struct wz_bytes aad, struct wz_bytes sealed,
                      uint8_t *buf, size_t size)
 {
-    enum wzp_session_side peer =
-        session->side == WZP_SESSION_INITIATOR ? WZP_SESSION_RESPONDER : WZP_SESSION_INITIATOR;
+    enum wzp_session_side peer = session->side == WZP_SESSION_INITIATOR ? WZP_SESSION_RESPONDER : WZP_SESSION_INITIATOR;
     struct wz_reader in = wz_reader(sealed);
     struct wz_bytes text;
     uint8_t tag[WZP_SESSION_TAG_BYTES];

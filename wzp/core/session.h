@@ -44,8 +44,7 @@ struct wzp_session {
 };
 
 /** 0, -ENOMEM or -EIO. */
-int wzp_session_init(struct wzp_session *session, const struct wzp_session_keys *keys,
-                     enum wzp_session_side side);
+int wzp_session_init(struct wzp_session *session, const struct wzp_session_keys *keys, enum wzp_session_side side);
 /** Wipe and free. */
 void wzp_session_done(struct wzp_session *session);
 
@@ -55,8 +54,8 @@ void wzp_session_done(struct wzp_session *session);
  * @param ret_seq  The counter that the receiver must be told.
  * @return length; -ENOSPC (buf too small); -EKEYEXPIRED (rekey first); -EIO.
  */
-int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz_bytes plain, uint8_t *buf,
-                     size_t size, uint16_t *ret_seq);
+int wzp_session_seal(struct wzp_session *session, struct wz_bytes aad, struct wz_bytes plain, uint8_t *buf, size_t size,
+                     uint16_t *ret_seq);
 /**
  * Open a packet of the other side. Only a genuine packet moves the replay window.
  * @return length of the plain text in buf; -EBADMSG (forged, damaged, shorter than its tag); -EALREADY
@@ -73,7 +72,7 @@ int wzp_session_rekey(struct wzp_session *session, const struct wzp_handshake *f
                       const uint8_t peer_public[static WZP_KEY_BYTES]);
 
 /** session id, counter big-endian, direction, three zeros. */
-void wzp_session_nonce(const uint8_t id[static WZP_SESSION_ID_BYTES], uint32_t counter,
-                       enum wzp_session_side sender, uint8_t ret[static WZP_SESSION_NONCE_BYTES]);
+void wzp_session_nonce(const uint8_t id[static WZP_SESSION_ID_BYTES], uint32_t counter, enum wzp_session_side sender,
+                       uint8_t ret[static WZP_SESSION_NONCE_BYTES]);
 
 #endif

@@ -88,16 +88,14 @@ static int read_reason(const struct wzp_field *row, const json_t *value, void *o
 {
     if (!json_is_string(value))
         return -EBADMSG;
-    return wzp_hangup_reason_parse(json_string_value(value),
-                                   WZP_MEMBER(object, row->offset, enum wzp_hangup_reason));
+    return wzp_hangup_reason_parse(json_string_value(value), WZP_MEMBER(object, row->offset, enum wzp_hangup_reason));
 }
 
 static int read_mode(const struct wzp_field *row, const json_t *value, void *object)
 {
     if (!json_is_string(value))
         return -EBADMSG;
-    return wzp_accept_mode_parse(json_string_value(value),
-                                 WZP_MEMBER(object, row->offset, enum wzp_accept_mode));
+    return wzp_accept_mode_parse(json_string_value(value), WZP_MEMBER(object, row->offset, enum wzp_accept_mode));
 }
 
 /** Every element of a list of numbers must be 0..255; the first size of them are stored. */
@@ -116,8 +114,7 @@ static int get_bytes(const json_t *value, uint8_t *ret, size_t size, size_t *ret
     return 0;
 }
 
-static int get_key(const json_t *value, enum wzp_field_need need, uint8_t ret[static WZP_KEY_BYTES],
-                   bool *ret_has)
+static int get_key(const json_t *value, enum wzp_field_need need, uint8_t ret[static WZP_KEY_BYTES], bool *ret_has)
 {
     static const uint8_t zeros[WZP_KEY_BYTES];
     uint8_t key[WZP_KEY_BYTES];
@@ -393,8 +390,7 @@ int wzp_signal_decode(struct wz_bytes json, struct wzp_signal *ret)
     if (json.len == 0 || !shape_is_allowed(json))
         return -EBADMSG;
     /* Without JSON_ALLOW_NUL the parser refuses \u0000, so that texts are C strings. */
-    json_t *root =
-        json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!root)
         return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
     int err = read_signal(root, &sig);

@@ -11,8 +11,7 @@
 typedef void field_writer(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
                           const json_t *origin);
 
-static void write_fields(struct wzp_json_out *out, struct wzp_fields fields, const void *object,
-                         const json_t *origin);
+static void write_fields(struct wzp_json_out *out, struct wzp_fields fields, const void *object, const json_t *origin);
 static void write_signal(struct wzp_json_out *out, const struct wzp_signal *sig);
 
 static void put_null(struct wzp_json_out *out)
@@ -43,16 +42,14 @@ static void put_origin(struct wzp_json_out *out, const json_t *origin)
         wzp_json_fail(out, -ENOMEM);
 }
 
-static void write_text(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                       const json_t *origin)
+static void write_text(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     const char *text = *WZP_CONST_MEMBER(object, row->offset, char *);
     put_text(out, text || row->need != WZP_NEED_DEFAULTED ? text : "");
 }
 
-static void write_bool(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                       const json_t *origin)
+static void write_bool(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     if (*WZP_CONST_MEMBER(object, row->offset, bool))
@@ -61,29 +58,25 @@ static void write_bool(struct wzp_json_out *out, const struct wzp_field *row, co
         wzp_json_raw(out, "false", 5);
 }
 
-static void write_u8(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                     const json_t *origin)
+static void write_u8(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     wzp_json_u64(out, *WZP_CONST_MEMBER(object, row->offset, uint8_t));
 }
 
-static void write_u32(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                      const json_t *origin)
+static void write_u32(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     wzp_json_u64(out, *WZP_CONST_MEMBER(object, row->offset, uint32_t));
 }
 
-static void write_u64(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                      const json_t *origin)
+static void write_u64(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     wzp_json_u64(out, *WZP_CONST_MEMBER(object, row->offset, uint64_t));
 }
 
-static void write_ratio(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                        const json_t *origin)
+static void write_ratio(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     float ratio = *WZP_CONST_MEMBER(object, row->offset, float);
@@ -93,8 +86,7 @@ static void write_ratio(struct wzp_json_out *out, const struct wzp_field *row, c
         wzp_json_fail(out, -EINVAL);
 }
 
-static void write_codec(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                        const json_t *origin)
+static void write_codec(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     enum wzp_codec codec = *WZP_CONST_MEMBER(object, row->offset, enum wzp_codec);
@@ -115,8 +107,7 @@ static void write_reason(struct wzp_json_out *out, const struct wzp_field *row, 
         wzp_json_fail(out, -EINVAL);
 }
 
-static void write_mode(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                       const json_t *origin)
+static void write_mode(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     enum wzp_accept_mode mode = *WZP_CONST_MEMBER(object, row->offset, enum wzp_accept_mode);
@@ -169,8 +160,7 @@ static void write_profile(struct wzp_json_out *out, const struct wzp_field *row,
 static void write_report(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
                          const json_t *origin)
 {
-    write_fields(out, wzp_report_fields, WZP_CONST_MEMBER(object, row->offset, struct wzp_quality_report),
-                 origin);
+    write_fields(out, wzp_report_fields, WZP_CONST_MEMBER(object, row->offset, struct wzp_quality_report), origin);
 }
 
 /** A list of objects. Elements inherit the unknown fields of their origin while the list has its length. */
@@ -183,8 +173,7 @@ static void put_objects(struct wzp_json_out *out, struct wzp_fields fields, cons
     for (size_t i = 0; i < count; i++) {
         if (i)
             wzp_json_char(out, ',');
-        write_fields(out, fields, (const char *)first + i * size,
-                     inherits ? json_array_get(origin, i) : NULL);
+        write_fields(out, fields, (const char *)first + i * size, inherits ? json_array_get(origin, i) : NULL);
     }
     wzp_json_char(out, ']');
 }
@@ -222,8 +211,7 @@ static void put_texts(struct wzp_json_out *out, char *const *text, size_t count)
     wzp_json_char(out, ']');
 }
 
-static void write_addrs(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                        const json_t *origin)
+static void write_addrs(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     const struct wzp_addr_list *list = WZP_CONST_MEMBER(object, row->offset, struct wzp_addr_list);
@@ -233,8 +221,7 @@ static void write_addrs(struct wzp_json_out *out, const struct wzp_field *row, c
         put_texts(out, list->text, list->count);
 }
 
-static void write_texts(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                        const json_t *origin)
+static void write_texts(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     size_t count = *WZP_CONST_MEMBER(object, row->extra, size_t);
@@ -244,8 +231,7 @@ static void write_texts(struct wzp_json_out *out, const struct wzp_field *row, c
         put_texts(out, *WZP_CONST_MEMBER(object, row->offset, char **), count);
 }
 
-static void write_inner(struct wzp_json_out *out, const struct wzp_field *row, const void *object,
-                        const json_t *origin)
+static void write_inner(struct wzp_json_out *out, const struct wzp_field *row, const void *object, const json_t *origin)
 {
     (void)origin;
     const struct wzp_signal *inner = *WZP_CONST_MEMBER(object, row->offset, struct wzp_signal *);
@@ -319,8 +305,7 @@ static bool is_known(struct wzp_fields fields, const char *name)
 }
 
 /** What the origin carried that we do not know, behind our own fields. */
-static void put_unknown_fields(struct wzp_json_out *out, struct wzp_fields fields, const json_t *origin,
-                               bool *is_first)
+static void put_unknown_fields(struct wzp_json_out *out, struct wzp_fields fields, const json_t *origin, bool *is_first)
 {
     /* The iterator functions have no const; nothing is changed through them. */
     json_t *object = (json_t *)(uintptr_t)origin;
@@ -336,8 +321,7 @@ static void put_unknown_fields(struct wzp_json_out *out, struct wzp_fields field
     }
 }
 
-static void write_fields(struct wzp_json_out *out, struct wzp_fields fields, const void *object,
-                         const json_t *origin)
+static void write_fields(struct wzp_json_out *out, struct wzp_fields fields, const void *object, const json_t *origin)
 {
     bool is_first = true;
 

@@ -2,19 +2,19 @@
 
 #include <errno.h>
 
-#define ROWS(array)                                                                                          \
-    {                                                                                                        \
-        array, sizeof(array) / sizeof *(array)                                                               \
+#define ROWS(array)                                                                                                    \
+    {                                                                                                                  \
+        array, sizeof(array) / sizeof *(array)                                                                         \
     }
 
 /* T: type, N: need, s: the struct, m: the member, x: the member with the count or flag. */
-#define ROW(s, name, T, N, m)                                                                                \
-    {                                                                                                        \
-        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), 0                                                 \
+#define ROW(s, name, T, N, m)                                                                                          \
+    {                                                                                                                  \
+        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), 0                                                           \
     }
-#define ROW2(s, name, T, N, m, x)                                                                            \
-    {                                                                                                        \
-        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), offsetof(s, x)                                    \
+#define ROW2(s, name, T, N, m, x)                                                                                      \
+    {                                                                                                                  \
+        name, WZP_FIELD_##T, WZP_NEED_##N, offsetof(s, m), offsetof(s, x)                                              \
     }
 #define SIG(name, T, N, m)     ROW(struct wzp_signal, name, T, N, m)
 #define SIG2(name, T, N, m, x) ROW2(struct wzp_signal, name, T, N, m, x)

@@ -72,8 +72,7 @@ int wzp_accept_mode_parse(const char *name, enum wzp_accept_mode *ret);
 void wzp_fields_free(struct wzp_fields fields, void *object);
 
 /** Typed view of the member at offset. */
-#define WZP_MEMBER(object, offset, type) ((type *)(void *)((char *)(object) + (offset)))
-#define WZP_CONST_MEMBER(object, offset, type)                                                               \
-    ((type const *)(const void *)((const char *)(object) + (offset)))
+#define WZP_MEMBER(object, offset, type)       ((type *)(void *)((char *)(object) + (offset)))
+#define WZP_CONST_MEMBER(object, offset, type) ((type const *)(const void *)((const char *)(object) + (offset)))
 
 #endif

@@ -24,14 +24,14 @@ void wz_log_write(enum wz_log_level level, const char *module, const char *event
 const char *wz_log_quote(const char *text, char *buf, size_t size);
 
 /* Each .c file says: #define LOG_MODULE "race" before including this header. */
-#define WZ_LOG(level, event, ...)                                       \
-    do {                                                                \
-        if (wz_log_wants(level))                                        \
-            wz_log_write(level, LOG_MODULE, event, __VA_ARGS__);        \
+#define WZ_LOG(level, event, ...)                                                                                      \
+    do {                                                                                                               \
+        if (wz_log_wants(level))                                                                                       \
+            wz_log_write(level, LOG_MODULE, event, __VA_ARGS__);                                                       \
     } while (0)
 #define LOG_ERROR(event, ...) WZ_LOG(WZ_LOG_ERROR, event, __VA_ARGS__)
-#define LOG_WARN(event, ...) WZ_LOG(WZ_LOG_WARN, event, __VA_ARGS__)
-#define LOG_INFO(event, ...) WZ_LOG(WZ_LOG_INFO, event, __VA_ARGS__)
+#define LOG_WARN(event, ...)  WZ_LOG(WZ_LOG_WARN, event, __VA_ARGS__)
+#define LOG_INFO(event, ...)  WZ_LOG(WZ_LOG_INFO, event, __VA_ARGS__)
 #define LOG_DEBUG(event, ...) WZ_LOG(WZ_LOG_DEBUG, event, __VA_ARGS__)
 
 #endif

@@ -17,17 +17,16 @@ struct wz_udp;
 #define WZ_UDP_PACKET_MAX 1500
 
 struct wz_udp_config {
-    struct wz_addr bind;       /**< port 0: any; IPv6 any is dual-stack unless v6_only */
-    int fd;                    /**< >= 0: adopt this bound non-blocking socket instead (closed at free) */
+    struct wz_addr bind; /**< port 0: any; IPv6 any is dual-stack unless v6_only */
+    int fd;              /**< >= 0: adopt this bound non-blocking socket instead (closed at free) */
     bool v6_only;
-    bool want_gro;             /**< coalesced receive and GSO send (QUIC endpoints); off for RTP */
-    bool dont_fragment;        /**< QUIC: path MTU probes must not be fragmented */
-    int buffer_bytes;          /**< SO_RCVBUF/SO_SNDBUF wish, 0: system default */
-    uint8_t dscp;              /**< 0..63, written to IP_TOS/IPV6_TCLASS */
+    bool want_gro;      /**< coalesced receive and GSO send (QUIC endpoints); off for RTP */
+    bool dont_fragment; /**< QUIC: path MTU probes must not be fragmented */
+    int buffer_bytes;   /**< SO_RCVBUF/SO_SNDBUF wish, 0: system default */
+    uint8_t dscp;       /**< 0..63, written to IP_TOS/IPV6_TCLASS */
     /** One received packet; data is borrowed for the call, and may be written to. local is where it arrived.
      *  May free the socket. */
-    void (*packet)(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
-                   const struct wz_addr *local);
+    void (*packet)(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local);
     void *arg;
 };
 
@@ -48,8 +47,7 @@ uint8_t *wz_udp_reserve(struct wz_udp *udp);
 /** Queue the reserved slot's first len bytes. from may be NULL; else its IP is the source address to use. */
 void wz_udp_commit(struct wz_udp *udp, size_t len, const struct wz_addr *to, const struct wz_addr *from);
 /** reserve + copy + commit. 0, or -EMSGSIZE over WZ_UDP_PACKET_MAX. */
-int wz_udp_send(struct wz_udp *udp, const void *data, size_t len, const struct wz_addr *to,
-                const struct wz_addr *from);
+int wz_udp_send(struct wz_udp *udp, const void *data, size_t len, const struct wz_addr *to, const struct wz_addr *from);
 /** Send the batch now instead of at the end of the turn. */
 void wz_udp_flush(struct wz_udp *udp);
 

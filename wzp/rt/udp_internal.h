@@ -67,8 +67,7 @@ struct wz_udp {
     bool gro;
     bool shares; /**< holds a reference on the loop's receive buffers */
     struct wz_addr local;
-    void (*packet)(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
-                   const struct wz_addr *local);
+    void (*packet)(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local);
     void *arg;
     struct wz_udp_tx tx;
     struct wz_udp_stats stats;

@@ -67,15 +67,14 @@ void wz_udp_commit(struct wz_udp *udp, size_t len, const struct wz_addr *to, con
     }
     slot = &udp->tx.slot[udp->tx.count++];
     slot->to = dest;
-    slot->from = from && !wz_addr_is_any(from) && wz_addr_is_any(&udp->local) ? wz_addr_unmap(*from)
-                                                                              : (struct wz_addr){ 0 };
+    slot->from =
+        from && !wz_addr_is_any(from) && wz_addr_is_any(&udp->local) ? wz_addr_unmap(*from) : (struct wz_addr){ 0 };
     slot->from.port = 0;
     slot->len = (uint16_t)len;
     wz_flush_request(&udp->flush);
 }
 
-int wz_udp_send(struct wz_udp *udp, const void *data, size_t len, const struct wz_addr *to,
-                const struct wz_addr *from)
+int wz_udp_send(struct wz_udp *udp, const void *data, size_t len, const struct wz_addr *to, const struct wz_addr *from)
 {
     uint8_t *slot;
 
@@ -228,8 +227,8 @@ static size_t build_messages(struct wz_udp *udp)
             if (!msg->msg_controllen)
                 msg->msg_control = NULL;
             for (size_t k = 0; k < n; k++, i = tx->slot[i].next)
-                tx->iov[used++] = (struct iovec){ .iov_base = tx->memory + i * WZ_UDP_PACKET_MAX,
-                                                  .iov_len = tx->slot[i].len };
+                tx->iov[used++] =
+                    (struct iovec){ .iov_base = tx->memory + i * WZ_UDP_PACKET_MAX, .iov_len = tx->slot[i].len };
             messages++;
         }
     }

@@ -65,8 +65,8 @@ struct wz_httpd {
 
 /* ---- on MHD's threads ---- */
 
-static struct wz_httpd_request *request_new(struct wz_httpd *httpd, struct MHD_Connection *connection,
-                                            const char *path, const char *method)
+static struct wz_httpd_request *request_new(struct wz_httpd *httpd, struct MHD_Connection *connection, const char *path,
+                                            const char *method)
 {
     struct wz_httpd_request *request = calloc(1, sizeof *request);
 
@@ -75,8 +75,7 @@ static struct wz_httpd_request *request_new(struct wz_httpd *httpd, struct MHD_C
     request->httpd = httpd;
     request->connection = connection;
     wz_list_init(&request->node);
-    (void)snprintf(request->method, sizeof request->method, "%s",
-                   method); /* a cut one is no method we know */
+    (void)snprintf(request->method, sizeof request->method, "%s", method); /* a cut one is no method we know */
     if (snprintf(request->path, sizeof request->path, "%s", path) >= (int)sizeof request->path)
         request->refusal = MHD_HTTP_URI_TOO_LONG;
     return request;
@@ -191,9 +190,8 @@ static enum MHD_Result send_reply(struct wz_httpd_request *request)
 }
 
 /* Called for the headers, for each piece of the body, at the end, and again after a resume. */
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *upload,
-                                  size_t *upload_len, void **state)
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_len, void **state)
 {
     const struct listener *listener = arg;
     struct wz_httpd_request *request = *state;
@@ -203,8 +201,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *state = request = request_new(listener->httpd, connection, url, method);
         if (!request)
             return MHD_NO;
-        if (listener->is_tcp && !is_local_host_header(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                                                  MHD_HTTP_HEADER_HOST)))
+        if (listener->is_tcp &&
+            !is_local_host_header(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST)))
             request->refusal = MHD_HTTP_FORBIDDEN;
         return MHD_YES;
     }
@@ -291,11 +289,11 @@ static int start_listener(struct wz_httpd *httpd, struct listener *listener, int
 
     listener->httpd = httpd;
     listener->is_tcp = is_tcp;
-    listener->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)WZ_HTTPD_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)WZ_HTTPD_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET,
+                                        (MHD_socket)fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)WZ_HTTPD_CONNECTIONS_MAX,
+                                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)WZ_HTTPD_TIMEOUT_S,
+                                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+                                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     return listener->daemon ? 0 : -EIO;
 }
 
