@@ -55,7 +55,7 @@ static void largest_datagram_passes_and_one_more_byte_does_not(void **state)
     struct quic_log *ours = connect_up(w, &theirs);
     size_t max = wzp_quic_conn_max_datagram(ours->conn);
 
-    assert_in_range(max, 1150, 1500);
+    assert_true(max >= 1150 && max <= 1500);
     memset(data, 0xa5, sizeof data);
     assert_int_equal(wzp_quic_send_datagram(ours->conn, wz_bytes(data, max)), 0);
     assert_int_equal(wzp_quic_send_datagram(ours->conn, wz_bytes(data, max + 1)), -EMSGSIZE);
