@@ -18,7 +18,11 @@ static struct wzp_quic *quic;
 static void start(void)
 {
     struct wzp_quic_config config = {
-        .accept = true, .max_connections = 64, .max_handshakes = 8, .handshake_ms = 20, .rng = &wz_rng_system,
+        .accept = true,
+        .max_connections = 64,
+        .max_handshakes = 8,
+        .handshake_ms = 20,
+        .rng = &wz_rng_system,
     };
 
     if (wz_addr_parse("127.0.0.1:0", &config.bind) < 0 || wz_loop_new(&loop) < 0 ||

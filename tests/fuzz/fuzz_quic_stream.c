@@ -74,9 +74,8 @@ static void connect_once(void)
         wzp_quic_new(&world.dialler, world.loop, &config) < 0)
         abort();
     config.accept = true;
-    config.handlers = (struct wzp_quic_handlers){
-        .connected = on_connected, .message = on_message, .closed = on_closed
-    };
+    config.handlers =
+        (struct wzp_quic_handlers){ .connected = on_connected, .message = on_message, .closed = on_closed };
     if (wzp_quic_new(&world.server, world.loop, &config) < 0)
         abort();
     dial.to = wzp_quic_local(world.server);

@@ -86,8 +86,12 @@ static void broken_stream(struct chaos *c, struct quic_log *log, struct quic_pee
 static void reshape(struct chaos *c)
 {
     struct lossy_udp_shape shape = {
-        .loss = roll(c, 200), .duplicate = roll(c, 50), .reorder = roll(c, 100),
-        .delay_ms = roll(c, 4), .jitter_ms = roll(c, 4), .reorder_ms = 1 + roll(c, 10),
+        .loss = roll(c, 200),
+        .duplicate = roll(c, 50),
+        .reorder = roll(c, 100),
+        .delay_ms = roll(c, 4),
+        .jitter_ms = roll(c, 4),
+        .reorder_ms = 1 + roll(c, 10),
     };
 
     if (roll(c, 10) == 0)

@@ -73,10 +73,14 @@ static int parse_option(int c, const char *arg, struct options *o)
 static int parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option table[] = {
-        { "listen", required_argument, NULL, 'l' },    { "target", required_argument, NULL, 't' },
-        { "loss", required_argument, NULL, 'L' },      { "duplicate", required_argument, NULL, 'd' },
-        { "reorder", required_argument, NULL, 'r' },   { "delay", required_argument, NULL, 'D' },
-        { "jitter", required_argument, NULL, 'j' },    { "seed", required_argument, NULL, 's' },
+        { "listen", required_argument, NULL, 'l' },
+        { "target", required_argument, NULL, 't' },
+        { "loss", required_argument, NULL, 'L' },
+        { "duplicate", required_argument, NULL, 'd' },
+        { "reorder", required_argument, NULL, 'r' },
+        { "delay", required_argument, NULL, 'D' },
+        { "jitter", required_argument, NULL, 'j' },
+        { "seed", required_argument, NULL, 's' },
         { NULL, 0, NULL, 0 },
     };
     int c;

@@ -72,13 +72,13 @@ struct quic_log *quic_world_connect(struct quic_world *w, const struct wz_addr *
 #define QUIC_WAIT_MS 5000
 
 /** Turn the loop until the condition holds or ms have passed; evaluates to the condition. */
-#define quic_wait(loop, condition, ms)                                                          \
-    ({                                                                                          \
-        uint64_t quic_wait_until_us_ = wz_clock_us() + (uint64_t)(ms) * 1000u;                  \
-        while (!(condition) && wz_clock_us() < quic_wait_until_us_)                             \
-            if (wz_loop_turn(loop, 5) < 0)                                                      \
-                break;                                                                          \
-        (condition);                                                                            \
+#define quic_wait(loop, condition, ms)                                                                                 \
+    ({                                                                                                                 \
+        uint64_t quic_wait_until_us_ = wz_clock_us() + (uint64_t)(ms)*1000u;                                           \
+        while (!(condition) && wz_clock_us() < quic_wait_until_us_)                                                    \
+            if (wz_loop_turn(loop, 5) < 0)                                                                             \
+                break;                                                                                                 \
+        (condition);                                                                                                   \
     })
 
 #endif

@@ -50,8 +50,8 @@ static void on_client(void *arg, uint8_t *data, size_t len, const struct wz_addr
     w->back_count++;
 }
 
-static struct wz_udp *open_udp(struct world *w,
-                               void (*packet)(void *, uint8_t *, size_t, const struct wz_addr *, const struct wz_addr *))
+static struct wz_udp *open_udp(struct world *w, void (*packet)(void *, uint8_t *, size_t, const struct wz_addr *,
+                                                               const struct wz_addr *))
 {
     struct wz_udp_config config = { .fd = -1, .packet = packet, .arg = w, .buffer_bytes = 1 << 20 };
     struct wz_udp *udp;

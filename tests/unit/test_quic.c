@@ -91,12 +91,13 @@ static void both_dial_at_once_on_the_same_sockets(void **state)
 
     assert_non_null(a);
     assert_non_null(b);
-    assert_true(quic_wait(w->loop, a->connected && b->connected && quic_peer_accepted(&w->alice, 0) &&
-                                       quic_peer_accepted(&w->bob, 0), QUIC_WAIT_MS));
+    assert_true(quic_wait(
+        w->loop, a->connected && b->connected && quic_peer_accepted(&w->alice, 0) && quic_peer_accepted(&w->bob, 0),
+        QUIC_WAIT_MS));
     assert_int_equal(quic_log_send_number(a, 1), 0);
     assert_int_equal(quic_log_send_number(b, 2), 0);
-    assert_true(quic_wait(w->loop, quic_peer_accepted(&w->alice, 0)->messages &&
-                                       quic_peer_accepted(&w->bob, 0)->messages, QUIC_WAIT_MS));
+    assert_true(quic_wait(
+        w->loop, quic_peer_accepted(&w->alice, 0)->messages && quic_peer_accepted(&w->bob, 0)->messages, QUIC_WAIT_MS));
     assert_int_equal(quic_peer_accepted(&w->alice, 0)->number[0], 2);
     assert_int_equal(quic_peer_accepted(&w->bob, 0)->number[0], 1);
 }

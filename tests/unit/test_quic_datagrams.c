@@ -158,8 +158,8 @@ static void fan_out_shares_one_buffer(void **state)
     }
     assert_int_equal(wzp_quic_send_datagram_all(list, 4, wz_bytes("to all", 6)), 3);
     assert_int_equal(pool_in_use(w->bob.quic), 1);
-    assert_true(quic_wait(w->loop, w->alice.log[0].datagrams + w->alice.log[1].datagrams + w->alice.log[2].datagrams == 3,
-                          QUIC_WAIT_MS));
+    assert_true(quic_wait(
+        w->loop, w->alice.log[0].datagrams + w->alice.log[1].datagrams + w->alice.log[2].datagrams == 3, QUIC_WAIT_MS));
     for (size_t i = 0; i < 3; i++)
         assert_memory_equal(w->alice.log[i].datagram, "to all", 6);
     assert_int_equal(pool_in_use(w->bob.quic), 0);

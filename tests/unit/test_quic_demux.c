@@ -63,7 +63,8 @@ static int teardown(void **state)
 /* ---- STUN ---- */
 
 static const uint8_t stun_request[28] = {
-    0x00, 0x01, 0x00, 0x08, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x80, 0x22, 0, 4, 't', 'e', 's', 't',
+    0x00, 0x01, 0x00, 0x08, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3,   4,   5,   6,
+    7,    8,    9,    10,   11,   12,   0x80, 0x22, 0, 4, 't', 'e', 's', 't',
 };
 
 static void stun_is_delivered_beside_live_quic(void **state)
@@ -103,7 +104,7 @@ static void look_alikes_of_stun_are_not_stun(void **state)
     memcpy(p, stun_request, sizeof p);
     assert_true(quic_is_stun(wz_bytes(p, 28)));
     assert_false(quic_is_stun(wz_bytes(p, 27)));
-    assert_false(quic_is_stun(wz_bytes(p, 24)));  /* length field and size disagree */
+    assert_false(quic_is_stun(wz_bytes(p, 24))); /* length field and size disagree */
     assert_false(quic_is_stun(wz_bytes(p, 8)));
     assert_false(quic_is_stun(wz_bytes(NULL, 0)));
     p[0] = 0x04; /* a greased short header may look like this */

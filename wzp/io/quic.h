@@ -15,18 +15,18 @@ struct wzp_quic;
 struct wzp_quic_conn;
 
 enum wzp_quic_end {
-    WZP_QUIC_END_LOCAL,      /**< wzp_quic_close() */
-    WZP_QUIC_END_PEER,       /**< the peer closed; reason is its text */
-    WZP_QUIC_END_IDLE,       /**< 30 s without a packet, or the handshake did not finish in time */
-    WZP_QUIC_END_REFUSED,    /**< TLS alert or transport error during the handshake */
-    WZP_QUIC_END_ERROR,      /**< protocol error by the peer, or ours */
-    WZP_QUIC_END_RESET,      /**< stateless reset: the peer lost its state */
+    WZP_QUIC_END_LOCAL,   /**< wzp_quic_close() */
+    WZP_QUIC_END_PEER,    /**< the peer closed; reason is its text */
+    WZP_QUIC_END_IDLE,    /**< 30 s without a packet, or the handshake did not finish in time */
+    WZP_QUIC_END_REFUSED, /**< TLS alert or transport error during the handshake */
+    WZP_QUIC_END_ERROR,   /**< protocol error by the peer, or ours */
+    WZP_QUIC_END_RESET,   /**< stateless reset: the peer lost its state */
 };
 
 struct wzp_quic_closed {
     enum wzp_quic_end end;
     uint64_t code;
-    const char *reason;      /**< cleaned for logs, never NULL; borrowed for the call */
+    const char *reason; /**< cleaned for logs, never NULL; borrowed for the call */
 };
 
 /** All are optional. arg is the endpoint's for accepted connections until wzp_quic_conn_set_handlers(). */
@@ -47,12 +47,12 @@ struct wzp_quic_config {
     /** Certificate and PKCS#8 key (DER) for the server role; both empty: a throw-away P-256 certificate is made
      *  on first use when `accept` is set. Borrowed for wzp_quic_new() only. */
     struct wz_bytes cert_der, key_der;
-    bool accept;                  /**< take inbound connections */
-    unsigned max_connections;     /**< accepted ones; 0: 20000 */
-    unsigned max_handshakes;      /**< unfinished accepted ones before Retry is demanded; 0: 256 */
-    unsigned idle_ms;             /**< 0: 30000 */
-    unsigned keepalive_ms;        /**< 0: 5000 */
-    unsigned handshake_ms;        /**< 0: 10000 */
+    bool accept;                       /**< take inbound connections */
+    unsigned max_connections;          /**< accepted ones; 0: 20000 */
+    unsigned max_handshakes;           /**< unfinished accepted ones before Retry is demanded; 0: 256 */
+    unsigned idle_ms;                  /**< 0: 30000 */
+    unsigned keepalive_ms;             /**< 0: 5000 */
+    unsigned handshake_ms;             /**< 0: 10000 */
     struct wzp_quic_handlers handlers; /**< for accepted connections */
     void *arg;
     /** A STUN packet (RFC 8489 header, cookie and length right) arrived on the socket. NULL: dropped. */
@@ -79,12 +79,13 @@ void wzp_quic_stop_accepting(struct wzp_quic *quic);
 
 struct wzp_quic_dial {
     struct wz_addr to;
-    const char *sni;                   /**< lower-case, DNS-legal; copied */
-    unsigned initial_rtt_ms;           /**< 0: 300; direct paths use 100 */
+    const char *sni;                          /**< lower-case, DNS-legal; copied */
+    unsigned initial_rtt_ms;                  /**< 0: 300; direct paths use 100 */
     const struct wzp_quic_handlers *handlers; /**< borrowed as long as the connection lives */
     void *arg;
 };
-/** Start a connection. closed() tells of failure; connected() of success. 0 or -EINVAL/-ENOMEM. */
+/** Start a connection. closed() tells of failure; connected() of success; neither is called before this returns.
+ *  0, -EINVAL (address, SNI, endpoint is stopping), -ENOMEM. */
 int wzp_quic_connect(struct wzp_quic *quic, const struct wzp_quic_dial *dial, struct wzp_quic_conn **ret);
 
 /** Hand an accepted connection to its owner. handlers borrowed as long as the connection lives. */
@@ -102,7 +103,8 @@ bool wzp_quic_conn_peer_cert_hash(const struct wzp_quic_conn *conn, uint8_t ret[
 int wzp_quic_conn_export(const struct wzp_quic_conn *conn, const char *label, uint8_t *ret, size_t len);
 
 /** One framed message on a new bidirectional stream: prefix + body + FIN. Copies body.
- *  0; -ENOTCONN (closing); -ENOBUFS (over 4 MiB unsent: the peer does not read). Before the handshake it waits. */
+ *  0; -EMSGSIZE (over 1 MiB); -ENOTCONN (closing); -ENOBUFS (over 4 MiB not acknowledged: the peer does not
+ *  read); -ENOMEM. Before the handshake it waits. */
 int wzp_quic_send_message(struct wzp_quic_conn *conn, struct wz_bytes body);
 /** Raw bytes + FIN on a new unidirectional stream (the `version` answer). */
 int wzp_quic_send_uni(struct wzp_quic_conn *conn, struct wz_bytes body);

@@ -163,8 +163,8 @@ static struct wzp_quic_conn *find_reset_conn(const struct wzp_quic *quic, const 
 {
     if (rx->len < STATELESS_RESET_MIN)
         return NULL;
-    return find_conn(&quic->tokens, wz_bytes(rx->data + rx->len - NGTCP2_STATELESS_RESET_TOKENLEN,
-                                             NGTCP2_STATELESS_RESET_TOKENLEN));
+    return find_conn(&quic->tokens,
+                     wz_bytes(rx->data + rx->len - NGTCP2_STATELESS_RESET_TOKENLEN, NGTCP2_STATELESS_RESET_TOKENLEN));
 }
 
 static void on_quic_packet(struct wzp_quic *quic, const struct received *rx)

@@ -235,8 +235,8 @@ static int make_client(struct wzp_quic_conn *conn, const ngtcp2_callbacks *cb, c
 
     random_cid(conn->quic, &scid);
     random_cid(conn->quic, &dcid);
-    if (ngtcp2_conn_client_new(&conn->qc, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, cb, settings, params, NULL,
-                               conn) != 0)
+    if (ngtcp2_conn_client_new(&conn->qc, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, cb, settings, params, NULL, conn) !=
+        0)
         return -ENOMEM;
     return quic_conn_add_cid(conn, &conn->quic->cids, scid.data, scid.datalen);
 }

@@ -215,9 +215,9 @@ ngtcp2_ssize quic_datagrams_write(struct wzp_quic_conn *conn, ngtcp2_path *path,
     ngtcp2_vec vec = { .base = buffer->data, .len = buffer->len };
     bool more = conn->queue_tail - conn->queue_head > 1 || !wz_list_is_empty(&conn->tx_ready);
     int accepted = 0;
-    ngtcp2_ssize n = ngtcp2_conn_writev_datagram(conn->qc, path, pi, buf, QUIC_PACKET_MAX, &accepted,
-                                                 more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
-                                                 0, &vec, vec.len > 0, ts);
+    ngtcp2_ssize n = ngtcp2_conn_writev_datagram(
+        conn->qc, path, pi, buf, QUIC_PACKET_MAX, &accepted,
+        more ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &vec, vec.len > 0, ts);
 
     if (accepted) {
         pool_unref(&conn->quic->pool, queue_pop(conn));

@@ -29,7 +29,7 @@
 /** Largest packet we send: 1500 less IPv6 and UDP headers. */
 #define QUIC_PACKET_MAX 1452
 /** Longest close reason we send or report. */
-#define QUIC_REASON_MAX 96
+#define QUIC_REASON_MAX   96
 #define QUIC_SECRET_BYTES 32
 
 /** Datagrams that wait per connection; a power of two. */
@@ -88,8 +88,8 @@ struct wzp_quic {
     void (*stun)(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local);
     struct wz_hash cids;
     struct wz_hash tokens; /**< a stateless reset carries a random id; its last 16 bytes say whose it is */
-    struct wz_list conns; /**< all, those that only remember a close included */
-    struct wz_list dirty; /**< have something to write */
+    struct wz_list conns;  /**< all, those that only remember a close included */
+    struct wz_list dirty;  /**< have something to write */
     struct quic_buffer_pool pool;
     uint8_t secret[QUIC_SECRET_BYTES]; /**< stateless reset and Retry tokens */
     unsigned max_connections, max_handshakes;

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 
 /** TLS 1.3 only; AES-128-GCM first, and the server decides (AES-256 and ChaCha20 cost more CPU per datagram). */
-#define PRIORITY                                                                                    \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"       \
-    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE:"        \
+#define PRIORITY                                                                                                       \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"                          \
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE:"                           \
     "%SERVER_PRECEDENCE"
-#define ALPN "wzp"
+#define ALPN                "wzp"
 #define TLS_EXT_SERVER_NAME 0
 #define TLS_NAME_HOST       0
 /** Encoded transport parameters of ours take about 120 bytes. */
@@ -66,8 +66,7 @@ static int make_certificate(gnutls_certificate_credentials_t cred)
     if (!err)
         err = gnutls_x509_crt_init(&cert);
     if (!err)
-        err = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-                                           GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+        err = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
     if (!err)
         err = fill_certificate(cert, key);
     if (!err)
@@ -102,8 +101,7 @@ int quic_tls_init(struct quic_tls *tls, bool server, struct wz_bytes cert_der, s
     if (!err && server)
         err = gnutls_certificate_allocate_credentials(&made.server_cred);
     if (!err && server)
-        err = cert_der.len ? load_certificate(made.server_cred, cert_der, key_der)
-                           : make_certificate(made.server_cred);
+        err = cert_der.len ? load_certificate(made.server_cred, cert_der, key_der) : make_certificate(made.server_cred);
     if (err) {
         quic_tls_done(&made);
         return err == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
@@ -213,8 +211,8 @@ bool quic_find_sni(struct wz_bytes hello, size_t *ret_offset, size_t *ret_len)
     uint16_t type;
 
     /* legacy_version and random; session id; cipher suites; compression methods (RFC 8446 4.1.2). */
-    if (!wz_get_slice(&in, 2 + 32, &fixed) || !skip_vector8(&in) || !get_vector16(&in, &suites) ||
-        !skip_vector8(&in) || !get_vector16(&in, &extensions))
+    if (!wz_get_slice(&in, 2 + 32, &fixed) || !skip_vector8(&in) || !get_vector16(&in, &suites) || !skip_vector8(&in) ||
+        !get_vector16(&in, &extensions))
         return false;
     in = wz_reader(extensions);
     while (wz_get_u16be(&in, &type) && get_vector16(&in, &body)) {
@@ -351,18 +349,17 @@ static int set_callbacks(struct quic_tls_session *ts)
     if (ts->server)
         gnutls_handshake_set_hook_function(ts->session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_BOTH,
                                            on_client_hello);
-    return gnutls_session_ext_register(ts->session, "QUIC Transport Parameters",
-                                       NGTCP2_TLSEXT_QUIC_TRANSPORT_PARAMETERS_V1,
-                                       ts->server ? GNUTLS_EXT_VERSION_NEG : GNUTLS_EXT_TLS, on_params_received,
-                                       on_params_send, NULL, NULL, NULL,
-                                       GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE);
+    return gnutls_session_ext_register(
+        ts->session, "QUIC Transport Parameters", NGTCP2_TLSEXT_QUIC_TRANSPORT_PARAMETERS_V1,
+        ts->server ? GNUTLS_EXT_VERSION_NEG : GNUTLS_EXT_TLS, on_params_received, on_params_send, NULL, NULL, NULL,
+        GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE);
 }
 
 int quic_tls_session_init(struct quic_tls_session *ts, const struct quic_tls *tls, bool server, const char *sni)
 {
     const gnutls_datum_t alpn = datum(wz_bytes_str(tls->alpn));
-    unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA |
-                     (server ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_CLIENT);
+    unsigned flags =
+        GNUTLS_NO_END_OF_EARLY_DATA | (server ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET : GNUTLS_CLIENT);
     gnutls_certificate_credentials_t cred = server ? tls->server_cred : tls->client_cred;
     int err;
 

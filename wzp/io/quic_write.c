@@ -45,7 +45,8 @@ static void commit_packet(struct wzp_quic_conn *conn, const ngtcp2_path *path, s
 /** A datagram that ngtcp2 will not take although the window is open would block the queue for ever. */
 static bool is_stuck(struct wzp_quic_conn *conn)
 {
-    return conn->state == QUIC_CONN_UP && quic_datagrams_wait(conn) && ngtcp2_conn_get_cwnd_left(conn->qc) >= QUIC_PACKET_MAX;
+    return conn->state == QUIC_CONN_UP && quic_datagrams_wait(conn) &&
+           ngtcp2_conn_get_cwnd_left(conn->qc) >= QUIC_PACKET_MAX;
 }
 
 int quic_conn_write_packets(struct wzp_quic_conn *conn)
