@@ -150,11 +150,6 @@ static int sip_caller_event(struct gw_call *call, const struct gw_call_event *ev
             return -EPROTO;
         connecting(call, now_us);
         return 0;
-    case GW_CALL_WZP_MEDIA_UP:
-        if (call->state != GW_CALL_CONNECTING)
-            return -EPROTO;
-        up(call, now_us, eff);
-        return 0;
     case GW_CALL_SIP_CANCELLED:
     case GW_CALL_SIP_ENDED:
     case GW_CALL_SIP_FAILED:
@@ -194,11 +189,6 @@ static int wzp_caller_event(struct gw_call *call, const struct gw_call_event *ev
             branch_gone(call, event->branch, event->cause, now_us, eff);
         }
         return 0;
-    case GW_CALL_WZP_MEDIA_UP:
-        if (call->state != GW_CALL_CONNECTING)
-            return -EPROTO;
-        up(call, now_us, eff);
-        return 0;
     default:
         return -EPROTO;
     }
@@ -227,6 +217,11 @@ int gw_call_step(struct gw_call *call, const struct gw_call_event *event, uint64
     case GW_CALL_WZP_ENDED:
         call->wzp_open = false;
         end(call, event->cause, now_us, ret);
+        return 0;
+    case GW_CALL_WZP_MEDIA_UP:
+        if (call->state != GW_CALL_CONNECTING)
+            return -EPROTO;
+        up(call, now_us, ret);
         return 0;
     case GW_CALL_MEDIA_TIMEOUT:
         if (call->state != GW_CALL_UP)

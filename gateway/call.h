@@ -99,7 +99,6 @@ struct gw_call {
     uint32_t branches_open; /**< bit per contact (WZP caller) */
     unsigned winner;        /**< the contact that answered (WZP caller) */
     bool has_winner, media_started;
-    bool wzp_media_up;
     enum gw_cause branch_cause; /**< the best reason a contact gave so far */
     uint32_t ring_ms, connect_ms;
     uint64_t deadline_us;

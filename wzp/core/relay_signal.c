@@ -28,18 +28,6 @@ static bool is_zero_key(const uint8_t key[static WZP_KEY_BYTES])
     return any == 0;
 }
 
-/** A valid signature over the key: optional on the wire, and made by our own clients only. */
-static bool is_signed(const struct wzp_signed_keys *keys)
-{
-    static const char label[] = "register-presence";
-    uint8_t message[sizeof label - 1 + WZP_KEY_BYTES];
-    if (keys->signature_len != WZP_SIGNATURE_BYTES)
-        return false;
-    memcpy(message, label, sizeof label - 1);
-    memcpy(message + sizeof label - 1, keys->identity_pub, WZP_KEY_BYTES);
-    return wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message), keys->signature) == 0;
-}
-
 static void acknowledge(struct wzp_relay *relay, const struct relay_conn *conn, const char *error)
 {
     const struct wzp_signal ack = {
@@ -105,7 +93,8 @@ static void register_user(struct wzp_relay *relay, struct relay_conn *conn, cons
         return;
     }
     memcpy(conn->fingerprint, fingerprint, sizeof conn->fingerprint);
-    conn->tells_calls_apart = is_signed(keys);
+    /* Optional on the wire, and made by our own clients only. */
+    conn->tells_calls_apart = wzp_check_register(keys) == 0;
     conn->offer_credit_us = WZP_RELAY_MINUTE_US;
     conn->offer_credit_at_us = relay->now_us;
     if (take_over(relay, conn) != 0) {
