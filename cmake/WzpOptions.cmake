@@ -22,7 +22,7 @@ if(WZP_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(WZP_COVERAGE)
-    add_compile_options(--coverage)
+    add_compile_options(--coverage -fprofile-update=atomic) # threads count too
     add_link_options(--coverage)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
