@@ -420,12 +420,3 @@ struct gw_live *gw_calls_by_id(struct gw_calls *calls, const char *id)
     }
     return NULL;
 }
-
-int gw_calls_hang_up(struct gw_calls *calls, const char *id, enum gw_cause cause)
-{
-    struct gw_live *live = gw_calls_by_id(calls, id);
-    if (!live || live->finished)
-        return -ENOENT;
-    gw_live_step(live, &(struct gw_call_event){ .kind = GW_CALL_HANG_UP, .cause = cause });
-    return 0;
-}

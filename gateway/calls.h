@@ -57,8 +57,6 @@ void gw_calls_sip_event(struct gw_calls *calls, struct sipua_call *sip, const st
 void gw_calls_worker_event(struct gw_calls *calls, unsigned worker, const struct gw_event *event);
 
 void gw_calls_hang_up_all(struct gw_calls *calls, enum gw_cause cause);
-/** 0 or -ENOENT. id: a live call's. */
-int gw_calls_hang_up(struct gw_calls *calls, const char *id, enum gw_cause cause);
 const struct gw_calls_stats *gw_calls_stats(const struct gw_calls *calls);
 
 /** New references: a JSON array of live and recent calls; one call with its ladder (id: ours, the SIP Call-ID or the
