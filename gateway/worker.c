@@ -205,7 +205,7 @@ static int start(void *arg)
     err = wzp_quic_new(
         &worker->quic, loop,
         &(struct wzp_quic_config){
-            .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .arg = worker, .rng = &wz_rng_system });
+            .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .stun_arg = worker, .rng = &wz_rng_system });
     if (err)
         goto out;
     err = open_addresses(worker);

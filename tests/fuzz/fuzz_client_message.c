@@ -92,7 +92,7 @@ static void media_up(struct fuzz_world *w, uint64_t conn, const struct wz_rng *r
     struct wzp_signal answer = { 0 };
     char *json = NULL;
     size_t len = 0;
-    wzp_client_connected(w->client, conn, w->now_us);
+    wzp_client_connected(w->client, conn, &(struct wzp_client_link){ 0 }, w->now_us);
     CHECK(wzp_identity_from_seed(seed, &relay) == 0 && wzp_handshake_init(&hs, rng) == 0);
     CHECK(wzp_handshake_answer(&hs, &relay, &answer) == 0 && wzp_signal_encode(&answer, &json, &len) == 0);
     say(w, conn, wz_bytes(json, len));
@@ -117,7 +117,7 @@ static void begin(struct fuzz_world *w, const struct wz_rng *rng)
     wzp_client_tick(w->client, w->now_us);
     drain(w);
     w->signal = w->last_dial;
-    wzp_client_connected(w->client, w->signal, w->now_us);
+    wzp_client_connected(w->client, w->signal, &(struct wzp_client_link){ 0 }, w->now_us);
     say_text(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"x\"}}");
     const char *const ids[] = { "up", "joining", "feed" };
     for (uint64_t i = 0; i < 3; i++)
@@ -128,7 +128,7 @@ static void begin(struct fuzz_world *w, const struct wz_rng *rng)
         *(i ? &w->joining : &w->up) = w->last_dial;
     }
     media_up(w, w->up, rng);
-    wzp_client_connected(w->client, w->joining, w->now_us);
+    wzp_client_connected(w->client, w->joining, &(struct wzp_client_link){ 0 }, w->now_us);
     const struct wzp_line_dial dial = { .target_fingerprint = PEER, .hide_addresses = true };
     uint64_t call = 0;
     CHECK(wzp_client_call(w->client, &dial, w->now_us, &call) == 0);

@@ -291,7 +291,7 @@ static void strangers_cannot_join_a_call_room(void **state)
     char room[64];
     uint64_t id = 0;
     (void)snprintf(room, sizeof room, "call-%s", a->call_id);
-    assert_int_equal(wzp_client_join(carol->client, room, s->net->now_us, &id), 0);
+    assert_int_equal(wzp_client_join(carol->client, &(struct wzp_line_room){ .name = room }, s->net->now_us, &id), 0);
     carol->call[carol->call_count++] = (struct net_call){ .id = id };
     net_run_ms(s->net, 3000);
     assert_int_equal(net_last_call(carol)->end, WZP_LINE_END_REFUSED);

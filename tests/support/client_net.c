@@ -421,7 +421,7 @@ static void deliver_to_client(struct client_net *net, struct net_conn *conn, con
         return;
     switch (event->kind) {
     case NET_CONNECTED:
-        wzp_client_connected(client->client, conn->client_conn, net->now_us);
+        wzp_client_connected(client->client, conn->client_conn, &(struct wzp_client_link){ 0 }, net->now_us);
         break;
     case NET_TO_CLIENT:
         wzp_client_message(client->client, conn->client_conn, wz_bytes(event->data, event->len), net->now_us);

@@ -215,7 +215,7 @@ void world_say_signal(struct client_world *w, uint64_t conn, const struct wzp_si
 
 void world_connected(struct client_world *w, uint64_t conn)
 {
-    wzp_client_connected(w->client, conn, w->now_us);
+    wzp_client_connected(w->client, conn, &(struct wzp_client_link){ 0 }, w->now_us);
     world_drain(w);
 }
 

@@ -133,6 +133,7 @@ int quic_peer_start(struct quic_peer *peer, struct wz_loop *loop, const struct w
     *peer = (struct quic_peer){ .loop = loop };
     copy.handlers.connected = on_accepted;
     copy.stun = on_stun;
+    copy.stun_arg = peer;
     copy.arg = peer;
     return wzp_quic_new(&peer->quic, loop, &copy);
 }

@@ -314,7 +314,7 @@ static void call_beyond_the_limit_is_refused(void **state)
     const struct wzp_line_dial to = { .target_fingerprint = w->peer.fingerprint };
     uint64_t call = 0;
     assert_int_equal(wzp_client_call(w->client, &to, w->now_us, &call), -ENOSPC);
-    assert_int_equal(wzp_client_join(w->client, "ops", w->now_us, &call), -ENOSPC);
+    assert_int_equal(wzp_client_join(w->client, &(struct wzp_line_room){ .name = "ops" }, w->now_us, &call), -ENOSPC);
 }
 
 /* ---- incoming ---- */

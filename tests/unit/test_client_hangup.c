@@ -92,7 +92,7 @@ static void bare_hangup_does_not_end_a_room(void **state)
 {
     struct client_world *w = *state;
     uint64_t room = 0;
-    assert_int_equal(wzp_client_join(w->client, "ops", w->now_us, &room), 0);
+    assert_int_equal(wzp_client_join(w->client, &(struct wzp_line_room){ .name = "ops" }, w->now_us, &room), 0);
     world_drain(w);
     world_media_up(w, 2);
     world_say(w, w->signal, BARE);

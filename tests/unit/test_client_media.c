@@ -400,7 +400,7 @@ static void signal_loss_does_not_end_a_call_with_media(void **state)
 static uint64_t join(struct client_world *w, const char *room)
 {
     uint64_t call = 0;
-    assert_int_equal(wzp_client_join(w->client, room, w->now_us, &call), 0);
+    assert_int_equal(wzp_client_join(w->client, &(struct wzp_line_room){ .name = room }, w->now_us, &call), 0);
     world_drain(w);
     return call;
 }
@@ -422,7 +422,7 @@ static void room_name_that_tls_cannot_carry_is_hashed(void **state)
     join(w, "Ops Room");
     assert_string_equal(world_last(w, WZP_CLIENT_DIAL)->sni, "ed6484036ca8ce512c2e05398ba329d9");
     uint64_t call = 0;
-    assert_int_equal(wzp_client_join(w->client, "", w->now_us, &call), -EINVAL);
+    assert_int_equal(wzp_client_join(w->client, &(struct wzp_line_room){ .name = "" }, w->now_us, &call), -EINVAL);
 }
 
 static void room_with_one_participant_stays(void **state)

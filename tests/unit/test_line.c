@@ -295,7 +295,7 @@ static void rooms_need_no_registration(void **state)
     for (size_t i = 0; i < 2; i++) {
         phones[i]->calls = 1;
         phones[i]->call[0] = (struct phone_call){ .call = NULL };
-        assert_int_equal(wzp_line_join(phones[i]->line, "Ops", NULL, &phones[i]->call[0].call), 0);
+        assert_int_equal(wzp_line_join(phones[i]->line, &(struct wzp_line_room){ .name = "Ops" }, NULL, &phones[i]->call[0].call), 0);
     }
     wait_for(s, carol.call[0].ups && dave.call[0].ups);
     send_text(&carol.call[0], 0, "hello room");

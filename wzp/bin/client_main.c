@@ -122,7 +122,7 @@ static int open_endpoint(struct client *client)
     struct wzp_quic_config config = {
         .bind = { .family = client->relay.family },
         .stun = on_stun,
-        .arg = client,
+        .stun_arg = client,
         .rng = &wz_rng_system,
     };
     const int err = wzp_quic_new(&client->quic, client->loop, &config);

@@ -393,7 +393,7 @@ int client_phone_new(struct client_phone **ret, struct wz_loop *loop, struct wzp
             .start_us = wz_loop_now_us(loop),
         };
         if (options->command == CLIENT_JOIN)
-            err = wzp_line_join(phone->line, options->target, NULL, &phone->call);
+            err = wzp_line_join(phone->line, &(struct wzp_line_room){ .name = options->target }, NULL, &phone->call);
     }
     if (err < 0) {
         client_phone_free(phone);

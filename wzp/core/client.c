@@ -89,8 +89,9 @@ static struct wzp_client_call *call_of_conn(const struct wzp_client *client, uin
     return NULL;
 }
 
-void wzp_client_connected(struct wzp_client *client, uint64_t conn, uint64_t now_us)
+void wzp_client_connected(struct wzp_client *client, uint64_t conn, const struct wzp_client_link *link, uint64_t now_us)
 {
+    (void)link;
     if (conn == 0)
         return;
     if (conn == client->signal.id) {

@@ -43,7 +43,19 @@ struct wzp_client_config {
     unsigned media_ms;       /**< 0: 10000 */
     bool rooms_only;         /**< never register */
     bool share_local_addrs;
+    bool no_direct; /**< never take a direct path: advertise no address, dial none, accept none */
+    /** Require what the reference leaves open (spec 8.2, strict column): offers and answers must be validly signed by the
+     *  fingerprint they name, and the relay's identity key must stay the same. */
+    bool strict;
+    bool has_relay_key; /**< strict: the only key that a relay's media handshake may show */
+    uint8_t relay_key[WZP_KEY_BYTES];
     const struct wz_rng *rng; /**< borrowed as long as the client lives */
+};
+
+/** What the shell knows of a connection whose QUIC handshake is complete. Borrowed for the call. */
+struct wzp_client_link {
+    const uint8_t *exporter; /**< WZP_DIRECT_EXPORTER_BYTES of the TLS exporter WZP_DIRECT_EXPORTER_LABEL */
+    struct wz_addr remote;
 };
 
 enum wzp_client_effect_kind {
@@ -52,6 +64,8 @@ enum wzp_client_effect_kind {
                          belongs to */
     WZP_CLIENT_CLOSE, /**< close `conn` with `reason`; the core wants to hear nothing more of it */
     WZP_CLIENT_EVENT, /**< tell the user `event`; `call` is 0 for events of the line itself */
+    WZP_CLIENT_USE,   /**< from now on media of `call` is sent on `conn` (0: on none). Received is media of every
+                         connection of the call that was ever named here and is still open */
 };
 
 /** One thing to do. Its pointers live as long as the effect. event.call is the shell's to fill in. */
@@ -60,6 +74,7 @@ struct wzp_client_effect {
     uint64_t conn;
     uint64_t call;
     struct wz_addr to;
+    bool is_direct; /**< DIAL: to the peer, past the relay */
     char sni[WZP_CLIENT_SNI_SIZE];
     struct wz_bytes body;
     enum wzp_signal_kind signal;
@@ -91,7 +106,11 @@ struct wzp_client_effect *wzp_client_next_effect(struct wzp_client *client);
 void wzp_client_effect_free(struct wzp_client_effect *effect);
 
 /** A dialled connection finished its QUIC handshake. */
-void wzp_client_connected(struct wzp_client *client, uint64_t conn, uint64_t now_us);
+void wzp_client_connected(struct wzp_client *client, uint64_t conn, const struct wzp_client_link *link, uint64_t now_us);
+/** An inbound connection finished its QUIC handshake, naming `sni`. Returns its id when a call of this client expects
+ *  such a connection; 0: not ours, ask the next client or close it with "stale". */
+uint64_t wzp_client_accepted(struct wzp_client *client, const char *sni, const struct wzp_client_link *link,
+                             uint64_t now_us);
 /** A framed message arrived; body borrowed. */
 void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_bytes body, uint64_t now_us);
 /** The connection is gone or could not be made; reason is for logs. Ids that the core closed itself are
@@ -106,7 +125,7 @@ uint64_t wzp_client_deadline_us(const struct wzp_client *client);
 
 /** As wzp_line_call(), wzp_line_join(), wzp_line_answer(), wzp_line_hangup() (wzp/io/line.h). */
 int wzp_client_call(struct wzp_client *client, const struct wzp_line_dial *dial, uint64_t now_us, uint64_t *ret_call);
-int wzp_client_join(struct wzp_client *client, const char *room, uint64_t now_us, uint64_t *ret_call);
+int wzp_client_join(struct wzp_client *client, const struct wzp_line_room *room, uint64_t now_us, uint64_t *ret_call);
 int wzp_client_answer(struct wzp_client *client, uint64_t call, enum wzp_accept_mode mode, uint64_t now_us);
 /** A call that has ended already is ignored. */
 void wzp_client_hangup(struct wzp_client *client, uint64_t call, enum wzp_hangup_reason reason, uint64_t now_us);

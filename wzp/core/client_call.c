@@ -235,10 +235,10 @@ static void on_answer(struct wzp_client *client, struct wzp_client_call *call, s
     client_push(client, effect);
 }
 
-int wzp_client_join(struct wzp_client *client, const char *room, uint64_t now_us, uint64_t *ret_call)
+int wzp_client_join(struct wzp_client *client, const struct wzp_line_room *room, uint64_t now_us, uint64_t *ret_call)
 {
     char sni[WZP_CLIENT_SNI_SIZE];
-    if (wzp_room_name_to_sni(room, sni) < 0)
+    if (wzp_room_name_to_sni(room->name, sni) < 0)
         return -EINVAL;
     if (client->stats.calls >= WZP_CLIENT_MAX_CALLS)
         return -ENOSPC;

@@ -14,8 +14,8 @@
 #define LABEL_SAS         "warzone-sas-code"
 #define SAS_MODULUS       10000u
 
-/** A key or label, a fingerprint and a call id; texts that do not fit are refused, never cut. */
-#define SIGNED_MAX_BYTES 256
+/** A key or label, a fingerprint and a call id or a room's name; texts that do not fit are refused, never cut. */
+#define SIGNED_MAX_BYTES 320
 
 int wzp_handshake_init(struct wzp_handshake *hs, const struct wz_rng *rng)
 {
@@ -216,6 +216,13 @@ int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemera
     return sign_joined(id, key_bytes(ephemeral), wz_bytes_str(caller_fingerprint), wz_bytes_str(call_id), ret);
 }
 
+int wzp_sign_direct_hello(const struct wzp_identity *id, const uint8_t exporter[static WZP_DIRECT_EXPORTER_BYTES],
+                          const char *call_id, uint8_t ret[static WZP_SIGNATURE_BYTES])
+{
+    return sign_joined(id, wz_bytes(exporter, WZP_DIRECT_EXPORTER_BYTES), wz_bytes_str(call_id), (struct wz_bytes){ 0 },
+                       ret);
+}
+
 int wzp_check_register(const struct wzp_signed_keys *keys)
 {
     struct signed_bytes buf;
@@ -230,4 +237,16 @@ int wzp_check_register(const struct wzp_signed_keys *keys)
 int wzp_check_direct(const struct wzp_signed_keys *keys, const char *peer_fingerprint, const char *call_id)
 {
     return check_keys(keys, wz_bytes_str(peer_fingerprint), wz_bytes_str(call_id));
+}
+
+int wzp_check_direct_hello(const struct wzp_signed_keys *keys, const uint8_t exporter[static WZP_DIRECT_EXPORTER_BYTES],
+                           const char *call_id)
+{
+    struct signed_bytes buf;
+    struct wz_bytes message =
+        join(&buf, wz_bytes(exporter, WZP_DIRECT_EXPORTER_BYTES), wz_bytes_str(call_id), (struct wz_bytes){ 0 });
+
+    if (!message.len || !keys->has_identity || keys->signature_len != WZP_SIGNATURE_BYTES)
+        return -EBADMSG;
+    return wzp_verify(keys->identity_pub, message, keys->signature);
 }

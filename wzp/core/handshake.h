@@ -9,6 +9,10 @@
 
 #define WZP_SESSION_ID_BYTES 4
 
+/** TLS exporter of a direct connection, no context. */
+#define WZP_DIRECT_EXPORTER_LABEL "EXPORTER-wzp-direct"
+#define WZP_DIRECT_EXPORTER_BYTES 32
+
 struct wzp_handshake {
     uint8_t ephemeral_secret[WZP_KEY_BYTES];
     uint8_t ephemeral_public[WZP_KEY_BYTES];
@@ -57,10 +61,19 @@ int wzp_sign_direct_answer(const struct wzp_identity *id, const uint8_t ephemera
                            const char *caller_fingerprint, const char *call_id,
                            uint8_t ret[static WZP_SIGNATURE_BYTES]);
 
+/** exporter || call_id: binds a direct connection's TLS session to an identity (spec 8.5). In a plain room the room name
+ *  stands for the call_id. */
+int wzp_sign_direct_hello(const struct wzp_identity *id, const uint8_t exporter[static WZP_DIRECT_EXPORTER_BYTES],
+                          const char *call_id, uint8_t ret[static WZP_SIGNATURE_BYTES]);
+
 /** A RegisterPresence that signed itself. 0 or -EBADMSG (also: unsigned). */
 int wzp_check_register(const struct wzp_signed_keys *keys);
 /** A direct offer (the peer is its target) or answer (the peer is the caller): 0 when its keys are all there
  * and signed, which marks our own kind; -EBADMSG otherwise. */
 int wzp_check_direct(const struct wzp_signed_keys *keys, const char *peer_fingerprint, const char *call_id);
+/** A DirectHello on the connection with this exporter value: 0 when its key signed it, -EBADMSG otherwise. Whose key it
+ *  is, the caller compares. */
+int wzp_check_direct_hello(const struct wzp_signed_keys *keys,
+                           const uint8_t exporter[static WZP_DIRECT_EXPORTER_BYTES], const char *call_id);
 
 #endif

@@ -21,9 +21,14 @@ enum wzp_line_event_kind {
     WZP_LINE_RINGING,      /**< our offer reached the callee */
     WZP_LINE_ANSWERED,     /**< the callee accepted (DirectCallAnswer arrived), mode */
     WZP_LINE_SETUP,        /**< CallSetup arrived; peer_direct_addr NULL when absent */
-    WZP_LINE_PATH,         /**< the media path was chosen; path */
-    WZP_LINE_MEDIA_UP,     /**< media can be sent and received from now on */
-    WZP_LINE_MEDIA_DOWN,   /**< the media connection ended (the call is ended by the core after at most 2 s) */
+    WZP_LINE_PATH,         /**< the media path was chosen, or changed in the call; path, path_remote. The peer's
+                              stream may begin anew on it */
+    WZP_LINE_MEDIA_UP,     /**< media can be sent and received from now on; once per call */
+    WZP_LINE_MEDIA_DOWN,   /**< no path at present: another one is being made, else ENDED follows; then PATH tells that
+                              media flows again */
+    WZP_LINE_QUALITY,      /**< the relay recommends a profile for everyone in the room; profile, reason */
+    WZP_LINE_RELAY_KEY,    /**< the relay's identity key, shown by its media handshake: body is the 32 bytes, relay_addr
+                              where. For pinning */
     WZP_LINE_ROOM_UPDATE,  /**< participants changed; count */
     WZP_LINE_ENDED,        /**< the last event of a call; reason, by_peer */
     WZP_LINE_REFLECTED,    /**< answer to wzp_line_reflect(); observed_addr, or NULL after 1 s */
@@ -64,6 +69,9 @@ struct wzp_line_event {
     const struct wzp_addr_list *peer_local_addrs;
     /* PATH, MEDIA_UP */
     enum wzp_line_path path;
+    const char *path_remote; /**< address of the other end: the relay's or the peer's */
+    /* QUALITY */
+    const struct wzp_profile *profile;
     /* ENDED */
     enum wzp_line_end end;
     enum wzp_hangup_reason hangup_reason;
@@ -89,6 +97,14 @@ struct wzp_line_addresses {
     size_t stun_count;
     struct wz_addr stun[8];
     struct wz_addr public_address;
+};
+
+/** A room to join. Everything is copied. */
+struct wzp_line_room {
+    const char *name;
+    /** The only other participant may be reached here, past the relay: both sides race it as they do in calls
+     *  (docs/wzp-wire.md "Direct path"). NULL: none. */
+    const char *peer_direct_addr;
 };
 
 /** An outgoing call. Everything is copied. */

@@ -29,6 +29,7 @@
 #include "wzp/base/bytes.h"
 #include "wzp/base/rng.h"
 #include "wzp/core/identity.h"
+#include "wzp/core/media.h"
 
 struct wzp_relay;
 
@@ -43,6 +44,17 @@ struct wzp_relay_config {
     unsigned ring_ms;              /**< offer to answer; 0: 120000 */
     unsigned setup_ms;             /**< answer to both parties in the call room; 0: 30000 */
     unsigned offers_per_minute;    /**< per registration; 0: 300 */
+    /* Per source: an IPv4 address or an IPv6 /64. Bursts of a whole minute's worth are allowed. 0: the default. */
+    unsigned source_offers_per_minute;        /**< 1200 */
+    unsigned source_reflects_per_minute;      /**< 600; reflects and pings together */
+    unsigned source_joins_per_minute;         /**< 600 */
+    unsigned source_registrations_per_minute; /**< 600 */
+    unsigned source_waiting;                  /**< connections whose first message (or token's verdict) is due; 256 */
+    bool require_token;                       /**< every connection must show a token first (WZP_RELAY_CHECK_TOKEN) */
+    /** Spec 8.2, strict column: registrations must be signed and not the zero key, offers must be signed by the
+     *  registered key, media handshakes may not repeat an ephemeral key. */
+    bool strict;
+    bool quality_directives_off;
     unsigned max_calls;            /**< not ended; 0: 20000 */
     bool strict_privacy;           /**< the callee sees the caller's addresses only after AcceptTrusted, in CallSetup */
     const struct wz_rng *rng;
@@ -53,6 +65,7 @@ enum wzp_relay_effect_kind {
     WZP_RELAY_SEND_UNI, /**< raw `body` on a unidirectional stream of `conn` */
     WZP_RELAY_CLOSE,    /**< close `conn` with `reason` after what was sent before is delivered (linger 100 ms
                            when SEND_UNI came first) */
+    WZP_RELAY_CHECK_TOKEN, /**< ask the auth server about the token `body` of `conn`; wzp_relay_token_checked() tells */
     WZP_RELAY_LOG,      /**< for the log: `reason` is the event ("call.setup"), `text` its key=value pairs */
 };
 
@@ -78,6 +91,11 @@ struct wzp_relay_stats {
         pings_total;
     uint64_t unknown_signals, bad_signals, refused_limits, refused_acl, refused_wrong_party;
     uint64_t unexpected_signals; /**< known, but not here or not now */
+    uint64_t refused_source;     /**< over a limit of their source */
+    uint64_t auth_ok, auth_failed;
+    uint64_t quality_directives, replayed_handshakes, refused_unsigned;
+    /** Media handshakes by duration, connected to CallAnswer: at most .001 .005 .01 .025 .05 .1 .25 .5 1 2.5 s, longer. */
+    uint64_t handshakes[11], handshakes_sum_us;
     uint64_t datagrams_in, datagrams_bad, packets_forwarded,
         bytes_forwarded; /**< forwarded counts copies, bytes payload only */
     unsigned registered, calls, rooms, sessions;
@@ -104,6 +122,10 @@ int wzp_relay_message(struct wzp_relay *relay, uint64_t conn, struct wz_bytes bo
                       struct wzp_relay_effects *ret);
 /** The connection is gone, whoever closed it. Not called for ids the core does not know: harmless. */
 int wzp_relay_closed(struct wzp_relay *relay, uint64_t conn, uint64_t now_us, struct wzp_relay_effects *ret);
+/** The auth server's verdict on the token of conn. fingerprint (the text that names this user from now on) and alias may
+ *  be NULL when refused. Unknown connections are ignored: they may be gone. */
+int wzp_relay_token_checked(struct wzp_relay *relay, uint64_t conn, bool is_valid, const char *fingerprint,
+                            const char *alias, uint64_t now_us, struct wzp_relay_effects *ret);
 /** Run timers. */
 int wzp_relay_tick(struct wzp_relay *relay, uint64_t now_us, struct wzp_relay_effects *ret);
 /** When wzp_relay_tick() is wanted next; UINT64_MAX: no timer. */
@@ -131,6 +153,16 @@ const struct wzp_relay_stats *wzp_relay_stats(const struct wzp_relay *relay);
 /** Datagrams (in, out) of the call room "call-<call_id>" since it was opened; false when unknown (kept 60 s
  * after its end). */
 bool wzp_relay_call_counts(const struct wzp_relay *relay, const char *call_id, uint64_t ret_in_out[static 2]);
+/** One joined media connection, for metrics: the last quality report seen from it. */
+struct wzp_relay_session_view {
+    uint64_t conn;
+    const char *room, *fingerprint; /**< borrowed for the visit */
+    uint64_t datagrams_in;
+    bool has_report;
+    struct wzp_quality_report report;
+};
+void wzp_relay_each_session(const struct wzp_relay *relay,
+                            void (*visit)(void *arg, const struct wzp_relay_session_view *view), void *arg);
 /** The same by party. */
 bool wzp_relay_call_flow(const struct wzp_relay *relay, const char *call_id, struct wzp_relay_call_flow *ret);
 

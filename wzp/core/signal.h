@@ -65,6 +65,7 @@ enum wzp_signal_kind {
     WZP_SIG_ROUTE_RESPONSE,
     WZP_SIG_SESSION_FORWARD,
     WZP_SIG_SESSION_FORWARD_ACK,
+    WZP_SIG_DIRECT_HELLO, /**< our extension: first message of each side of a direct connection (spec 8.5) */
     WZP_SIG_KIND_COUNT,
 };
 
@@ -243,6 +244,10 @@ struct wzp_signal {
         struct {
             char *session_id, *room_name;
         } session_forward_ack;
+        struct {
+            char *call_id;
+            struct wzp_signed_keys keys; /**< identity and signature */
+        } direct_hello;
         struct {
             char *name;
         } unknown; /**< the variant's name, cut to 64 bytes */

@@ -183,6 +183,12 @@ static const struct wzp_field session_forward_ack_rows[] = {
     SIG("room_name", TEXT, REQUIRED, session_forward_ack.room_name),
 };
 
+static const struct wzp_field direct_hello_rows[] = {
+    SIG("call_id", TEXT, REQUIRED, direct_hello.call_id),
+    SIG("identity_pub", IDENTITY, REQUIRED, direct_hello.keys),
+    SIG("signature", SIGNATURE, REQUIRED, direct_hello.keys),
+};
+
 #define WITH_FIELDS(kind, text, rows) [WZP_SIG_##kind] = { .name = text, .fields = ROWS(rows) }
 #define UNIT(kind, text)              [WZP_SIG_##kind] = { .name = text, .is_unit = true }
 
@@ -224,6 +230,7 @@ const struct wzp_variant wzp_variants[WZP_SIG_KIND_COUNT] = {
     WITH_FIELDS(ROUTE_RESPONSE, "RouteResponse", route_response_rows),
     WITH_FIELDS(SESSION_FORWARD, "SessionForward", session_forward_rows),
     WITH_FIELDS(SESSION_FORWARD_ACK, "SessionForwardAck", session_forward_ack_rows),
+    WITH_FIELDS(DIRECT_HELLO, "DirectHello", direct_hello_rows),
 };
 
 const struct wzp_profile wzp_profile_studio_64k = { WZP_CODEC_OPUS_64K, 0.1f, 20, 5 };

@@ -140,7 +140,8 @@ static void on_connected(void *arg, struct wzp_quic_conn *quic)
     struct wzp_line *line = conn->line;
     if (conn->forgotten)
         return;
-    wzp_client_connected(line->client, conn->id, wz_loop_now_us(line->loop));
+    const struct wzp_client_link link = { .remote = wzp_quic_conn_remote(conn->quic) };
+    wzp_client_connected(line->client, conn->id, &link, wz_loop_now_us(line->loop));
     line_pump(line);
 }
 
@@ -300,6 +301,8 @@ static void line_pump(struct wzp_line *line)
         case WZP_CLIENT_EVENT:
             apply_event(line, effect);
             break;
+        case WZP_CLIENT_USE:
+            break;
         }
         wzp_client_effect_free(effect);
     }
@@ -432,7 +435,7 @@ int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void 
     return finish_new_call(call, id, err, ret);
 }
 
-int wzp_line_join(struct wzp_line *line, const char *room, void *call_arg, struct wzp_line_call **ret)
+int wzp_line_join(struct wzp_line *line, const struct wzp_line_room *room, void *call_arg, struct wzp_line_call **ret)
 {
     struct wzp_line_call *call = new_call(line, call_arg);
     if (!call)

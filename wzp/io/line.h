@@ -14,7 +14,17 @@
 
 struct wz_loop;
 struct wzp_quic;
+struct wzp_quic_config;
 struct wzp_line;
+
+/** The lines of one endpoint, so that an inbound direct connection finds the call that expects it. Make it before the
+ *  endpoint; free it after the endpoint and the lines. */
+struct wzp_line_group;
+
+int wzp_line_group_new(struct wzp_line_group **ret);
+void wzp_line_group_free(struct wzp_line_group *group);
+/** Have the endpoint to be made take inbound connections for the group (accept, handlers, arg and limits). */
+void wzp_line_group_serve(struct wzp_line_group *group, struct wzp_quic_config *config);
 
 struct wzp_line_handlers {
     void (*event)(void *arg, struct wzp_line *line, const struct wzp_line_event *event);
@@ -33,6 +43,10 @@ struct wzp_line_config {
     unsigned media_ms;       /**< answer to media up; 0: 10000 */
     bool rooms_only;         /**< never register: wzp_line_join() is all that is wanted */
     bool share_local_addrs;  /**< advertise host candidates (never to AcceptGeneric callers' peers) */
+    struct wzp_line_group *group; /**< NULL: the line takes no direct path */
+    bool no_direct;               /**< never take one, and advertise no address */
+    bool strict;                  /**< signed offers and answers only; the relay's certificate and key must stay the same */
+    const char *pin_file;         /**< strict: where certificates and keys of relays are kept; copied. NULL: in memory */
     struct wzp_line_handlers handlers;
     void *arg;
     const struct wz_rng *rng;
@@ -57,7 +71,7 @@ int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void 
 /** Join a plain room (media handshake, datagrams, ROOM_UPDATE); needs no registration. The name is
  * lower-cased, or hashed when it is no legal server name (docs/wzp-wire.md "QUIC"). -EINVAL when empty;
  * -ENOSPC; -ENOMEM. */
-int wzp_line_join(struct wzp_line *line, const char *room, void *call_arg, struct wzp_line_call **ret);
+int wzp_line_join(struct wzp_line *line, const struct wzp_line_room *room, void *call_arg, struct wzp_line_call **ret);
 /** Answer an incoming call. TRUSTED reflects first and reveals our addresses; REJECT ends it. -EPROTO when
  * not ringing. */
 int wzp_line_answer(struct wzp_line_call *call, enum wzp_accept_mode mode);
@@ -76,6 +90,8 @@ struct wzp_line_media_stats {
     uint64_t datagrams_rx, datagrams_tx, datagrams_dropped;
     uint64_t packets_tx, packets_lost;
     uint32_t rtt_us;
+    bool is_direct; /**< the path in use now */
+    struct wz_addr remote; /**< its other end; family NONE: no path */
 };
 void wzp_line_call_stats(const struct wzp_line_call *call, struct wzp_line_media_stats *ret);
 

@@ -73,6 +73,7 @@ static void take_config(struct wzp_quic *quic, struct wz_loop *loop, const struc
     quic->handlers = config->handlers;
     quic->arg = config->arg;
     quic->stun = config->stun;
+    quic->stun_arg = config->stun_arg;
     quic->accepting = config->accept;
     quic->max_connections = or_default(config->max_connections, DEFAULT_MAX_CONNECTIONS);
     quic->max_handshakes = or_default(config->max_handshakes, DEFAULT_MAX_HANDSHAKES);

@@ -57,6 +57,7 @@ struct wzp_quic_config {
     void *arg;
     /** A STUN packet (RFC 8489 header, cookie and length right) arrived on the socket. NULL: dropped. */
     void (*stun)(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local);
+    void *stun_arg;
     const struct wz_rng *rng;
 };
 

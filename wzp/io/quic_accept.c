@@ -204,7 +204,7 @@ void quic_on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *
     if (quic_is_stun(wz_bytes(data, len))) {
         quic->stats.stun_packets++;
         if (quic->stun)
-            quic->stun(quic->arg, wz_bytes(data, len), from, local);
+            quic->stun(quic->stun_arg, wz_bytes(data, len), from, local);
         return;
     }
     on_quic_packet(quic, &rx);

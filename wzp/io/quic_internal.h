@@ -86,6 +86,7 @@ struct wzp_quic {
     struct wzp_quic_handlers handlers; /**< for accepted connections */
     void *arg;
     void (*stun)(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local);
+    void *stun_arg;
     struct wz_hash cids;
     struct wz_hash tokens; /**< a stateless reset carries a random id; its last 16 bytes say whose it is */
     struct wz_list conns;  /**< all, those that only remember a close included */
