@@ -10,23 +10,21 @@
 #include "wzp/core/signal.h"
 
 enum wzp_tier { /* worse is smaller */
-    WZP_TIER_CATASTROPHIC,
-    WZP_TIER_DEGRADED,
-    WZP_TIER_GOOD,
-    WZP_TIER_STUDIO_32K,
-    WZP_TIER_STUDIO_48K,
-    WZP_TIER_STUDIO_64K,
+                WZP_TIER_CATASTROPHIC,
+                WZP_TIER_DEGRADED,
+                WZP_TIER_GOOD,
+                WZP_TIER_STUDIO_32K,
+                WZP_TIER_STUDIO_48K,
+                WZP_TIER_STUDIO_64K,
 };
 
 struct wzp_quality {
     bool is_cellular;
-    enum wzp_tier tier;
-    unsigned worse, better;      /**< reports in a row */
-    enum wzp_tier worse_tier;    /**< of the last worse one */
-    bool is_probing;
-    enum wzp_tier probe_from;
+    enum wzp_tier tier;     /**< settled; wzp_quality_tier() says which one to use */
+    unsigned worse, better; /**< reports in a row */
+    bool is_probing;        /**< the next tier is being tried */
     unsigned probe_bad;
-    uint64_t calm_since_us;      /**< no worse report and no transition since */
+    uint64_t calm_since_us; /**< no worse report and no transition since */
     uint64_t probe_until_us, probe_not_before_us;
 };
 
