@@ -9,6 +9,9 @@
 
 #include "wzp/core/handshake.h"
 
+/** What one signature may cover. */
+#define SIGNED_MAX_BYTES 320
+
 static void fill_counting(void *arg, uint8_t *out, size_t len)
 {
     uint8_t *next = arg;
@@ -126,9 +129,7 @@ static void a_low_order_key_is_refused(void **state)
 
 static struct wzp_signed_keys keys_of(const struct wzp_identity *id, const struct wzp_handshake *hs)
 {
-    struct wzp_signed_keys keys = { .has_identity = true,
-                                    .has_ephemeral = true,
-                                    .signature_len = WZP_SIGNATURE_BYTES };
+    struct wzp_signed_keys keys = { .has_identity = true, .has_ephemeral = true, .signature_len = WZP_SIGNATURE_BYTES };
     memcpy(keys.identity_pub, id->ed25519_public, WZP_KEY_BYTES);
     memcpy(keys.ephemeral_pub, hs->ephemeral_public, WZP_KEY_BYTES);
     return keys;
@@ -139,8 +140,8 @@ static void a_direct_answer_is_bound_to_caller_and_call(void **state)
     (void)state;
     struct parties p = parties_new();
     struct wzp_signed_keys keys = keys_of(&p.client, &p.at_client);
-    assert_int_equal(
-        wzp_sign_direct_answer(&p.client, keys.ephemeral_pub, p.relay.fingerprint, "c1", keys.signature), 0);
+    assert_int_equal(wzp_sign_direct_answer(&p.client, keys.ephemeral_pub, p.relay.fingerprint, "c1", keys.signature),
+                     0);
     assert_int_equal(wzp_check_direct(&keys, p.relay.fingerprint, "c1"), 0);
     assert_int_equal(wzp_check_direct(&keys, p.relay.fingerprint, "c2"), -EBADMSG);
     assert_int_equal(wzp_check_direct(&keys, p.client.fingerprint, "c1"), -EBADMSG);
@@ -152,16 +153,106 @@ static void texts_too_long_to_sign_are_refused_not_cut(void **state)
 {
     (void)state;
     struct parties p = parties_new();
-    char call_id[256 - WZP_KEY_BYTES + 1 + 1];
+    char call_id[SIGNED_MAX_BYTES - WZP_KEY_BYTES + 1 + 1];
     struct wzp_signed_keys keys = keys_of(&p.client, &p.at_client);
     memset(call_id, 'c', sizeof call_id - 1);
     call_id[sizeof call_id - 1] = '\0';
-    assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature),
-                     -EINVAL);
+    assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature), -EINVAL);
     assert_int_equal(wzp_check_direct(&keys, "", call_id), -EBADMSG);
     call_id[sizeof call_id - 2] = '\0';
     assert_int_equal(wzp_sign_direct_offer(&p.client, keys.ephemeral_pub, "", call_id, keys.signature), 0);
     assert_int_equal(wzp_check_direct(&keys, "", call_id), 0);
+}
+
+/** Exporter values of two TLS connections. */
+static const uint8_t connection_a[WZP_DIRECT_EXPORTER_BYTES] = { 0xa0, [31] = 0x0a };
+static const uint8_t connection_b[WZP_DIRECT_EXPORTER_BYTES] = { 0xa0, [31] = 0x0b };
+
+/** The hello that id sends on the connection, as it arrives. */
+static struct wzp_signal hello_of(const struct wzp_identity *id, const uint8_t *exporter, const char *call_id)
+{
+    struct wzp_signal hello = { .kind = WZP_SIG_DIRECT_HELLO };
+    struct wzp_signed_keys *keys = &hello.direct_hello.keys;
+
+    assert_int_equal(wzp_signal_set_text(&hello.direct_hello.call_id, call_id), 0);
+    assert_int_equal(wzp_sign_direct_hello(id, exporter, call_id, keys->signature), 0);
+    memcpy(keys->identity_pub, id->ed25519_public, WZP_KEY_BYTES);
+    keys->has_identity = true;
+    keys->signature_len = WZP_SIGNATURE_BYTES;
+    return sent(&hello);
+}
+
+static void a_direct_hello_is_bound_to_its_connection_call_and_key(void **state)
+{
+    (void)state;
+    struct parties p = parties_new();
+    struct wzp_signal hello = hello_of(&p.client, connection_a, "c1");
+    struct wzp_signed_keys *keys = &hello.direct_hello.keys;
+
+    assert_string_equal(hello.direct_hello.call_id, "c1");
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), 0);
+    assert_int_equal(wzp_check_direct_hello(keys, connection_b, "c1"), -EBADMSG);
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c2"), -EBADMSG);
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, ""), -EBADMSG);
+    memcpy(keys->identity_pub, p.relay.ed25519_public, WZP_KEY_BYTES);
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), -EBADMSG);
+    wzp_signal_done(&hello);
+}
+
+static void a_direct_hello_without_key_or_whole_signature_is_refused(void **state)
+{
+    (void)state;
+    struct parties p = parties_new();
+    struct wzp_signal hello = hello_of(&p.client, connection_a, "c1");
+    struct wzp_signed_keys *keys = &hello.direct_hello.keys;
+
+    keys->has_identity = false;
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), -EBADMSG);
+    keys->has_identity = true;
+    keys->signature_len = 0;
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), -EBADMSG);
+    keys->signature_len = WZP_SIGNATURE_BYTES;
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), 0);
+    keys->signature[WZP_SIGNATURE_BYTES - 1] ^= 1;
+    assert_int_equal(wzp_check_direct_hello(keys, connection_a, "c1"), -EBADMSG);
+    wzp_signal_done(&hello);
+}
+
+static void a_direct_hello_with_a_truncated_signature_reads_as_unsigned(void **state)
+{
+    (void)state;
+    struct parties p = parties_new();
+    struct wzp_signal hello = hello_of(&p.client, connection_a, "c1"), cut;
+    char *json;
+    size_t len;
+
+    assert_int_equal(wzp_signal_encode(&hello, &json, &len), 0);
+    char *last = strrchr(json, ',');
+    assert_non_null(last);
+    memcpy(last, "]}}", sizeof "]}}"); /* 63 bytes of 64 */
+    assert_int_equal(wzp_signal_decode(wz_bytes_str(json), &cut), 0);
+    assert_true(cut.direct_hello.keys.signature_odd);
+    assert_int_equal(wzp_check_direct_hello(&cut.direct_hello.keys, connection_a, "c1"), -EBADMSG);
+    free(json);
+    wzp_signal_done(&hello);
+    wzp_signal_done(&cut);
+}
+
+static void a_direct_hellos_call_id_is_refused_when_too_long_to_sign(void **state)
+{
+    (void)state;
+    struct parties p = parties_new();
+    struct wzp_signal hello = hello_of(&p.client, connection_a, "c1");
+    char call_id[SIGNED_MAX_BYTES - WZP_DIRECT_EXPORTER_BYTES + 1 + 1];
+    uint8_t signature[WZP_SIGNATURE_BYTES];
+
+    memset(call_id, 'c', sizeof call_id - 1);
+    call_id[sizeof call_id - 1] = '\0';
+    assert_int_equal(wzp_sign_direct_hello(&p.client, connection_a, call_id, signature), -EINVAL);
+    assert_int_equal(wzp_check_direct_hello(&hello.direct_hello.keys, connection_a, call_id), -EBADMSG);
+    call_id[sizeof call_id - 2] = '\0';
+    assert_int_equal(wzp_sign_direct_hello(&p.client, connection_a, call_id, signature), 0);
+    wzp_signal_done(&hello);
 }
 
 static void an_unsigned_registration_is_told_from_a_signed_one(void **state)
@@ -187,6 +278,10 @@ int main(void)
         cmocka_unit_test(a_low_order_key_is_refused),
         cmocka_unit_test(a_direct_answer_is_bound_to_caller_and_call),
         cmocka_unit_test(texts_too_long_to_sign_are_refused_not_cut),
+        cmocka_unit_test(a_direct_hello_is_bound_to_its_connection_call_and_key),
+        cmocka_unit_test(a_direct_hello_without_key_or_whole_signature_is_refused),
+        cmocka_unit_test(a_direct_hello_with_a_truncated_signature_reads_as_unsigned),
+        cmocka_unit_test(a_direct_hellos_call_id_is_refused_when_too_long_to_sign),
         cmocka_unit_test(an_unsigned_registration_is_told_from_a_signed_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,8 @@ static const struct {
                                "\",\"source_relay\":\"r\"}}" },
     { WZP_SIG_SESSION_FORWARD_ACK,
       "{\"SessionForwardAck\":{\"session_id\":\"s1\",\"room_name\":\"relay-s1\"}}" },
+    { WZP_SIG_DIRECT_HELLO,
+      "{\"DirectHello\":{\"call_id\":\"c\",\"identity_pub\":" K32 ",\"signature\":" SIG64 "}}" },
 };
 #define CATALOGUE_COUNT (sizeof catalogue / sizeof *catalogue)
 
@@ -179,7 +181,7 @@ static void the_catalogue_covers_every_kind(void **state)
         if (!found)
             fail_msg("%s is not in the catalogue", name);
     }
-    assert_int_equal(WZP_SIG_KIND_COUNT - 1, 36);
+    assert_int_equal(WZP_SIG_KIND_COUNT - 1, 37);
 }
 
 static void whatever_the_input_order_the_output_is_in_declaration_order(void **state)
