@@ -1,22 +1,22 @@
-/* What forwarding one datagram costs a relay in CPU time, against a raw UDP forwarder that batches alike.
+/* What forwarding one datagram costs a relay in CPU time, against a raw UDP forwarder that batches alike and, when
+ * --peer names another relay, against that.
  *
- * The forwarder runs on a thread of its own whose CPU clock is read; the clients, one socket each, run on the
- * main thread and are not counted. Saturating modes keep a window of datagrams in flight per room, so nothing
- * is dropped and both forwarders see the same bursts; paced modes send as phones do. A figure is CPU time of
- * the forwarder's thread per datagram that arrived, kernel part included. */
+ * Each forwarder is a process of its own whose CPU clock is read, kernel part included; the clients, one socket each,
+ * run in this process and are not counted. Saturating modes keep a window of datagrams in flight per room, so nothing
+ * is dropped and all forwarders see the same bursts; paced modes send as phones do. A figure is the forwarder's CPU
+ * time per datagram that arrived. */
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/support/bench_process.h"
 #include "tests/support/udp_floor.h"
 #include "wzp/core/handshake.h"
 #include "wzp/core/media.h"
-#include "wzp/io/relay_server.h"
 #include "wzp/rt/clock.h"
 #include "wzp/rt/log.h"
 #include "wzp/rt/loop.h"
@@ -27,6 +27,9 @@
 #define WARM_UP_MS  300
 #define SET_UP_MS   5000
 #define STALL_US    100000
+/* --quick */
+#define QUICK_WARM_UP_MS 50
+#define QUICK_MEASURE_MS 200
 
 struct mode {
     const char *name;
@@ -42,92 +45,67 @@ static const struct mode modes[] = {
     { "paced_20x4_50pps", 20, 4, 80, 0, 20000, 3000 },
 };
 
-/* ---- the forwarder's thread: a relay or the floor ---- */
+/* ---- the forwarder: a process of its own ---- */
 
-struct forwarder {
-    bool is_relay;
-    pthread_t thread;
-    sem_t started;
-    int error;
-    struct wz_loop *loop;
-    struct wzp_relay_server *relay;
+enum kind { FLOOR, RELAY, PEER };
+
+/** Shared with the floor's process: which client belongs to which room is told while nothing flows. */
+struct shared_floor {
     struct udp_floor floor;
     struct wz_addr address;
+    atomic_bool is_ready;
 };
 
-static int start_relay(struct forwarder *f)
+struct forwarder {
+    enum kind kind;
+    struct bench_process process;
+    struct shared_floor *shared; /* floor only */
+};
+
+static void floor_process(struct shared_floor *shared)
 {
-    struct wzp_relay_server_config config = {
-        .relay = { .build = "bench", .max_sessions = 1000, .rng = &wz_rng_system }
-    };
-    memset(config.relay.seed, 1, sizeof config.relay.seed);
-    int err = wz_addr_parse("127.0.0.1:0", &config.listen);
-    if (!err)
-        err = wzp_relay_server_new(&f->relay, f->loop, &config);
-    if (!err)
-        f->address = wzp_relay_server_local(f->relay);
-    return err;
+    struct wz_loop *loop;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (wz_loop_new(&loop) != 0 || udp_floor_start(&shared->floor, loop) != 0)
+        _exit(EXIT_FAILURE);
+    shared->address = wz_udp_local(shared->floor.udp);
+    atomic_store(&shared->is_ready, true);
+    (void)wz_loop_run(loop);
+    _exit(EXIT_SUCCESS);
 }
 
-static int start_floor(struct forwarder *f)
+static void floor_start(struct forwarder *f)
 {
-    const int err = udp_floor_start(&f->floor, f->loop);
-    if (!err)
-        f->address = wz_udp_local(f->floor.udp);
-    return err;
-}
-
-static void *forward(void *arg)
-{
-    struct forwarder *f = arg;
-    f->error = wz_loop_new(&f->loop);
-    if (!f->error)
-        f->error = f->is_relay ? start_relay(f) : start_floor(f);
-    const bool ok = f->error == 0;
-    sem_post(&f->started);
-    if (ok)
-        f->error = wz_loop_run(f->loop);
-    if (f->is_relay)
-        wzp_relay_server_free(f->relay);
-    else if (ok)
-        udp_floor_stop(&f->floor);
-    wz_loop_free(f->loop);
-    return NULL;
-}
-
-static struct forwarder *forwarder_start(bool is_relay)
-{
-    struct forwarder *f = calloc(1, sizeof *f);
-    if (!f)
-        abort();
-    f->is_relay = is_relay;
-    sem_init(&f->started, 0, 0);
-    if (pthread_create(&f->thread, NULL, forward, f) != 0)
-        abort();
-    while (sem_wait(&f->started) != 0 && errno == EINTR)
-        ;
-    if (f->error) {
-        fprintf(stderr, "bench_relay_forward: cannot start: %s\n", strerror(-f->error));
-        exit(EXIT_FAILURE);
+    struct shared_floor *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        bench_die("shared memory", errno);
+    f->shared = shared;
+    f->process.pid = fork();
+    if (f->process.pid < 0)
+        bench_die("fork", errno);
+    if (f->process.pid == 0)
+        floor_process(shared);
+    while (!atomic_load(&shared->is_ready)) {
+        if (!bench_is_alive(&f->process))
+            bench_die("the raw forwarder", ECHILD);
+        usleep(1000);
     }
-    return f;
+    f->process.address = shared->address;
+}
+
+static void forwarder_start(struct forwarder *f, const struct bench_options *options)
+{
+    if (f->kind == FLOOR)
+        floor_start(f);
+    else
+        bench_relay_start(&f->process, f->kind == PEER ? options->peer : options->relay, f->kind == RELAY);
 }
 
 static void forwarder_stop(struct forwarder *f)
 {
-    wz_loop_stop(f->loop);
-    pthread_join(f->thread, NULL);
-    sem_destroy(&f->started);
-    free(f);
-}
-
-static uint64_t forwarder_cpu_us(const struct forwarder *f)
-{
-    clockid_t clock;
-    struct timespec used;
-    if (pthread_getcpuclockid(f->thread, &clock) != 0 || clock_gettime(clock, &used) != 0)
-        abort();
-    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
+    bench_process_stop(&f->process);
+    if (f->shared)
+        munmap(f->shared, sizeof *f->shared);
 }
 
 /* ---- clients ---- */
@@ -153,7 +131,7 @@ struct client {
 
 struct run {
     const struct mode *mode;
-    struct forwarder *forwarder;
+    struct forwarder forwarder;
     struct wz_loop *loop;
     struct wz_timer watchdog;
     bool flowing;
@@ -171,7 +149,7 @@ static void send_one(struct client *c)
     if (c->conn)
         (void)wzp_quic_send_datagram(c->conn, wz_bytes(run->datagram, run->datagram_len));
     else
-        (void)wz_udp_send(c->udp, run->datagram, run->datagram_len, &run->forwarder->address, NULL);
+        (void)wz_udp_send(c->udp, run->datagram, run->datagram_len, &run->forwarder.process.address, NULL);
     c->room->sent++;
 }
 
@@ -202,8 +180,7 @@ static void count_arrival(struct client *c)
         pump(talker_of(run, c->room));
 }
 
-static void on_udp(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
-                   const struct wz_addr *local)
+static void on_udp(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local)
 {
     (void)data, (void)len, (void)from, (void)local;
     count_arrival(arg);
@@ -299,7 +276,7 @@ static int open_relay_client(struct run *run, struct client *c, unsigned room)
     if (err)
         return err;
     const struct wzp_quic_dial dial = {
-        .to = run->forwarder->address, .sni = name, .handlers = &handlers, .arg = c
+        .to = run->forwarder.process.address, .sni = name, .handlers = &handlers, .arg = c
     };
     err = wzp_quic_connect(c->quic, &dial, &c->conn);
     return err ? err : send_call_offer(c->conn);
@@ -307,16 +284,14 @@ static int open_relay_client(struct run *run, struct client *c, unsigned room)
 
 static int open_floor_client(struct run *run, struct client *c, unsigned room)
 {
-    struct wz_udp_config config = {
-        .fd = -1, .want_gro = true, .buffer_bytes = 4 << 20, .packet = on_udp, .arg = c
-    };
+    struct wz_udp_config config = { .fd = -1, .want_gro = true, .buffer_bytes = 4 << 20, .packet = on_udp, .arg = c };
     int err = wz_addr_parse("127.0.0.1:0", &config.bind);
     if (!err)
         err = wz_udp_new(&c->udp, run->loop, &config);
     if (err)
         return err;
     const struct wz_addr local = wz_udp_local(c->udp);
-    udp_floor_add(&run->forwarder->floor, room, &local); /* nothing flows yet: the thread is idle in epoll */
+    udp_floor_add(&run->forwarder.shared->floor, room, &local);
     c->participants = run->mode->members;
     return 0;
 }
@@ -346,7 +321,7 @@ static int open_clients(struct run *run)
             c->talks = run->mode->window == 0 || member == 0;
             wz_timer_init(&c->pace, run->loop, on_pace, c);
             const int err =
-                run->forwarder->is_relay ? open_relay_client(run, c, room) : open_floor_client(run, c, room);
+                run->forwarder.kind == FLOOR ? open_floor_client(run, c, room) : open_relay_client(run, c, room);
             if (err)
                 return err;
         }
@@ -390,14 +365,15 @@ static void start_flow(struct run *run)
 }
 
 /** CPU nanoseconds per datagram that arrived; 0 when the run failed (said on stderr). */
-static uint64_t measure(const struct mode *mode, bool is_relay)
+static uint64_t measure(const struct bench_options *options, const struct mode *mode, enum kind kind)
 {
     uint64_t result_ns = 0;
     struct run *run = calloc(1, sizeof *run);
     if (!run || wz_loop_new(&run->loop) != 0)
         abort();
     run->mode = mode;
-    run->forwarder = forwarder_start(is_relay);
+    run->forwarder.kind = kind;
+    forwarder_start(&run->forwarder, options);
     run->datagram_len = WZP_MEDIA_HEADER_BYTES + mode->payload_bytes;
     wz_timer_init(&run->watchdog, run->loop, on_watchdog, run);
     const int err = open_clients(run);
@@ -406,37 +382,50 @@ static uint64_t measure(const struct mode *mode, bool is_relay)
         goto out;
     }
     start_flow(run);
-    turn_for(run, WARM_UP_MS, NULL);
-    const uint64_t cpu_us = forwarder_cpu_us(run->forwarder), received = run->received;
-    turn_for(run, mode->measure_ms, NULL);
+    turn_for(run, options->quick ? QUICK_WARM_UP_MS : WARM_UP_MS, NULL);
+    const uint64_t cpu_us = bench_cpu_us(&run->forwarder.process), received = run->received;
+    turn_for(run, options->quick ? QUICK_MEASURE_MS : mode->measure_ms, NULL);
     const uint64_t arrived = run->received - received;
     if (arrived > 0)
-        result_ns = (forwarder_cpu_us(run->forwarder) - cpu_us) * 1000 / arrived;
+        result_ns = (bench_cpu_us(&run->forwarder.process) - cpu_us) * 1000 / arrived;
     if (run->stalls > 0 || arrived == 0)
-        fprintf(stderr, "bench_relay_forward: %s: %llu arrived, %llu stalls\n", mode->name,
-                (unsigned long long)arrived, (unsigned long long)run->stalls);
+        fprintf(stderr, "bench_relay_forward: %s: %llu arrived, %llu stalls\n", mode->name, (unsigned long long)arrived,
+                (unsigned long long)run->stalls);
 out:
     close_clients(run);
-    forwarder_stop(run->forwarder);
+    forwarder_stop(&run->forwarder);
     wz_loop_free(run->loop);
     free(run);
     return result_ns;
 }
 
-int main(void)
+static int compare(const struct bench_options *options, const struct mode *mode)
 {
+    const uint64_t floor_ns = measure(options, mode, FLOOR), relay_ns = measure(options, mode, RELAY);
+    if (floor_ns == 0 || relay_ns == 0)
+        return -EIO;
+    printf("relay_forward.%s %.3f us_cpu_per_datagram %.2f against a raw UDP forwarder batching the same way\n",
+           mode->name, (double)relay_ns / 1000.0, (double)relay_ns / (double)floor_ns);
+    fflush(stdout);
+    if (!options->peer)
+        return 0;
+    const uint64_t peer_ns = measure(options, mode, PEER);
+    if (peer_ns == 0)
+        return -EIO;
+    printf("relay_forward.%s.peer %.0f datagrams_per_cpu_second %.2f against the peer's %.0f\n", mode->name,
+           1e9 / (double)relay_ns, (double)peer_ns / (double)relay_ns, 1e9 / (double)peer_ns);
+    fflush(stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_options options;
     int status = EXIT_SUCCESS;
+    bench_options(argc, argv, &options);
     wz_log_init(STDERR_FILENO, WZ_LOG_TEXT, WZ_LOG_ERROR);
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        const uint64_t floor_ns = measure(&modes[i], false), relay_ns = measure(&modes[i], true);
-        if (floor_ns == 0 || relay_ns == 0) {
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (bench_wanted(&options, modes[i].name) && compare(&options, &modes[i]) != 0)
             status = EXIT_FAILURE;
-            continue;
-        }
-        printf("relay_forward.%s %.3f us_cpu_per_datagram %.2f against a raw UDP forwarder batching the same "
-               "way\n",
-               modes[i].name, (double)relay_ns / 1000.0, (double)relay_ns / (double)floor_ns);
-        fflush(stdout);
-    }
     return status;
 }
