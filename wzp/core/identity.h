@@ -38,7 +38,8 @@ void wzp_seed_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[static 
 /** 24 English words of BIP 39 whose entropy is the seed. Any white space between, any case. 0 or -EBADMSG (a word that is
  *  none, not 24, checksum). *ret_bad_word: number 1..24 of the first unknown word, 0 for other faults; may be NULL. */
 int wzp_mnemonic_parse(const char *text, uint8_t ret[static WZP_SEED_BYTES], unsigned *ret_bad_word);
-void wzp_mnemonic_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[static WZP_MNEMONIC_TEXT]);
+/** Lower-case, one blank between. 0 or -EIO (crypto library). */
+int wzp_mnemonic_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[static WZP_MNEMONIC_TEXT]);
 
 /** SHA-256(public key)[0..16] in the routing form: lower-case, colons. */
 int wzp_fingerprint_of_key(const uint8_t public_key[static WZP_KEY_BYTES], char ret[static WZP_FINGERPRINT_TEXT]);
