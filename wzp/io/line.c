@@ -1,54 +1,13 @@
 /* A line: the client core on a QUIC endpoint and a loop. It carries out effects and passes on what happens;
  * every decision is the core's. */
-#include "wzp/io/line.h"
+#include "wzp/io/line_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "wzp/base/list.h"
-#include "wzp/core/client.h"
-#include "wzp/io/quic.h"
-#include "wzp/rt/loop.h"
-
-/** The core wants to know that media flows, not of every packet. */
-#define MEDIA_SEEN_EVERY_US 100000u
-
-/** One connection of the core. Freed by its closed() handler. */
-struct line_conn {
-    struct wz_list node;
-    struct wzp_line *line;
-    uint64_t id;
-    struct wzp_quic_conn *quic; /**< NULL: the dial failed at once, the core is told from the timer */
-    struct wzp_line_call *call; /**< NULL: signal connection, or the call is over */
-    bool forgotten;             /**< the core has closed it and wants to hear nothing more */
-};
-
-struct wzp_line_call {
-    struct wz_list node;
-    struct wzp_line *line;
-    uint64_t id;
-    void *arg;
-    char call_id[WZP_CALL_ID_MAX + 1];
-    struct line_conn *media;
-    bool is_up;
-    uint64_t media_seen_us;
-    struct wzp_line_media_stats stats; /**< of connections that are gone */
-};
-
-struct wzp_line {
-    struct wz_loop *loop;
-    struct wzp_quic *quic;
-    struct wzp_client *client;
-    struct wzp_line_handlers handlers;
-    void *arg;
-    struct wz_timer timer;
-    struct wz_list calls, conns;
-    bool dial_failed; /**< some conn has no quic */
-};
-
-static void line_pump(struct wzp_line *line);
+#include "wzp/core/room_name.h"
 
 static struct wzp_line_call *find_call(const struct wzp_line *line, uint64_t id)
 {
@@ -57,17 +16,6 @@ static struct wzp_line_call *find_call(const struct wzp_line *line, uint64_t id)
         struct wzp_line_call *call = wz_container_of(pos, struct wzp_line_call, node);
         if (call->id == id)
             return call;
-    }
-    return NULL;
-}
-
-static struct line_conn *find_conn(const struct wzp_line *line, uint64_t id)
-{
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &line->conns) {
-        struct line_conn *conn = wz_container_of(pos, struct line_conn, node);
-        if (conn->id == id && !conn->forgotten)
-            return conn;
     }
     return NULL;
 }
@@ -90,134 +38,24 @@ static void bind_call(struct wzp_line_call *call, uint64_t id)
     (void)snprintf(call->call_id, sizeof call->call_id, "%s", text ? text : "");
 }
 
+/** A direct connection names the room that the peers share, which is "call-" and the id in calls. */
+static void expect_direct(struct wzp_line_call *call, const char *room_prefix, const char *room)
+{
+    char sni[WZP_CLIENT_SNI_SIZE];
+    const int len = snprintf(sni, sizeof sni, WZP_ROOM_CALL_PREFIX "%s%s", room_prefix, room);
+    if (len > 0 && (size_t)len < sizeof sni)
+        line_group_expect(call, sni);
+}
+
 static void free_call(struct wzp_line_call *call)
 {
+    line_group_forget(call);
+    line_conn_release_call(call);
     wz_list_remove(&call->node);
-    if (call->media)
-        call->media->call = NULL;
     free(call);
 }
 
-static void add_stats(struct wzp_line_media_stats *sum, const struct line_conn *conn)
-{
-    struct wzp_quic_conn_stats now;
-    if (!conn || !conn->quic)
-        return;
-    wzp_quic_conn_stats(conn->quic, &now);
-    sum->datagrams_rx += now.datagrams_rx;
-    sum->datagrams_tx += now.datagrams_tx;
-    sum->datagrams_dropped += now.datagrams_dropped;
-    sum->packets_tx += now.packets_tx;
-    sum->packets_lost += now.packets_lost;
-    sum->rtt_us = now.rtt_us;
-}
-
-/** The connection serves its call no longer; what it counted stays with the call. */
-static void detach_media(struct line_conn *conn)
-{
-    struct wzp_line_call *call = conn->call;
-    conn->call = NULL;
-    if (!call)
-        return;
-    add_stats(&call->stats, conn);
-    call->media = NULL;
-    call->is_up = false;
-}
-
-static void free_conn(struct line_conn *conn)
-{
-    detach_media(conn);
-    wz_list_remove(&conn->node);
-    free(conn);
-}
-
-/* ---- what QUIC tells ---- */
-
-static void on_connected(void *arg, struct wzp_quic_conn *quic)
-{
-    (void)quic;
-    struct line_conn *conn = arg;
-    struct wzp_line *line = conn->line;
-    if (conn->forgotten)
-        return;
-    const struct wzp_client_link link = { .remote = wzp_quic_conn_remote(conn->quic) };
-    wzp_client_connected(line->client, conn->id, &link, wz_loop_now_us(line->loop));
-    line_pump(line);
-}
-
-static void on_message(void *arg, struct wzp_quic_conn *quic, struct wz_bytes body)
-{
-    (void)quic;
-    struct line_conn *conn = arg;
-    struct wzp_line *line = conn->line;
-    if (conn->forgotten)
-        return;
-    wzp_client_message(line->client, conn->id, body, wz_loop_now_us(line->loop));
-    line_pump(line);
-}
-
-static void on_datagram(void *arg, struct wzp_quic_conn *quic, struct wz_bytes data)
-{
-    (void)quic;
-    struct line_conn *conn = arg;
-    struct wzp_line *line = conn->line;
-    struct wzp_line_call *call = conn->call;
-    if (!call || !call->is_up)
-        return;
-    const uint64_t now_us = wz_loop_now_us(line->loop);
-    if (now_us - call->media_seen_us >= MEDIA_SEEN_EVERY_US) {
-        call->media_seen_us = now_us;
-        wzp_client_media_seen(line->client, call->id, now_us);
-    }
-    if (line->handlers.datagram)
-        line->handlers.datagram(line->arg, call, data);
-}
-
-static void on_closed(void *arg, struct wzp_quic_conn *quic, const struct wzp_quic_closed *why)
-{
-    (void)quic;
-    struct line_conn *conn = arg;
-    struct wzp_line *line = conn->line;
-    const uint64_t id = conn->id;
-    const bool forgotten = conn->forgotten;
-    free_conn(conn);
-    if (forgotten)
-        return;
-    wzp_client_closed(line->client, id, why->reason, wz_loop_now_us(line->loop));
-    line_pump(line);
-}
-
-static const struct wzp_quic_handlers quic_handlers = {
-    .connected = on_connected,
-    .message = on_message,
-    .datagram = on_datagram,
-    .closed = on_closed,
-};
-
 /* ---- what the core wants done ---- */
-
-static void apply_dial(struct wzp_line *line, const struct wzp_client_effect *effect)
-{
-    struct line_conn *conn = calloc(1, sizeof *conn);
-    if (!conn)
-        return; /* the core's own timer gives the attempt up */
-    conn->line = line;
-    conn->id = effect->conn;
-    conn->call = effect->call ? find_call(line, effect->call) : NULL;
-    if (conn->call)
-        conn->call->media = conn;
-    wz_list_append(&line->conns, &conn->node);
-    const struct wzp_quic_dial dial = {
-        .to = effect->to,
-        .sni = effect->sni,
-        .handlers = &quic_handlers,
-        .arg = conn,
-    };
-    if (wzp_quic_connect(line->quic, &dial, &conn->quic) < 0) {
-        conn->quic = NULL;
-        line->dial_failed = true;
-    }
-}
 
 static void deliver(struct wzp_line *line, const struct wzp_line_event *event)
 {
@@ -227,7 +65,7 @@ static void deliver(struct wzp_line *line, const struct wzp_line_event *event)
 
 static void apply_send(struct wzp_line *line, const struct wzp_client_effect *effect)
 {
-    struct line_conn *conn = find_conn(line, effect->conn);
+    struct line_conn *conn = line_conn_find(line, effect->conn);
     if (!conn || !conn->quic)
         return;
     const int err = wzp_quic_send_message(conn->quic, effect->body);
@@ -249,17 +87,23 @@ static void apply_send(struct wzp_line *line, const struct wzp_client_effect *ef
     deliver(line, &event);
 }
 
-static void apply_close(struct wzp_line *line, const struct wzp_client_effect *effect)
+static void follow_media(struct wzp_line_call *call, enum wzp_line_event_kind news)
 {
-    struct line_conn *conn = find_conn(line, effect->conn);
-    if (!conn)
-        return;
-    conn->forgotten = true;
-    detach_media(conn);
-    if (conn->quic)
-        wzp_quic_close(conn->quic, effect->reason); /* frees conn, now or after the handler we are in */
-    else
-        free_conn(conn);
+    if (news == WZP_LINE_MEDIA_UP && !call->send) /* a core that knows of one path only names none */
+        line_conn_use_only(call);
+    if (news == WZP_LINE_MEDIA_UP)
+        call->was_up = true;
+    else if (news == WZP_LINE_MEDIA_DOWN)
+        call->is_down = true;
+    else if (news == WZP_LINE_PATH)
+        call->is_down = false;
+}
+
+static void explain_refusal(const struct wzp_line *line, struct wzp_line_event *event)
+{
+    if ((event->kind == WZP_LINE_UNREGISTERED || event->kind == WZP_LINE_ENDED) && line->refusal &&
+        (strcmp(event->reason, LINE_REFUSED_CERTIFICATE) == 0 || strcmp(event->reason, LINE_REFUSED_KEY) == 0))
+        event->reason = line->refusal;
 }
 
 static void apply_event(struct wzp_line *line, struct wzp_client_effect *effect)
@@ -272,56 +116,52 @@ static void apply_event(struct wzp_line *line, struct wzp_client_effect *effect)
             return;
         }
         bind_call(call, effect->call);
+        expect_direct(call, WZP_ROOM_CALL_PREFIX, call->call_id);
     }
     if (effect->call && !call && effect->event.kind != WZP_LINE_SIGNAL)
         return; /* its line call could not be made */
     effect->event.call = call;
-    if (call && effect->event.kind == WZP_LINE_MEDIA_UP)
-        call->is_up = true;
+    if (call)
+        follow_media(call, effect->event.kind);
+    if (call && effect->event.kind == WZP_LINE_RELAY_KEY && !line_conn_check_key(call, &effect->event))
+        return;
+    explain_refusal(line, &effect->event);
     deliver(line, &effect->event);
     if (effect->event.kind == WZP_LINE_ENDED)
         free_call(call);
 }
 
-/** Carry out everything the core wants. A handler may call back into the line: the inner pump then goes on
- * where the outer one is, so the order is kept. */
-static void line_pump(struct wzp_line *line)
+static void apply_use(struct wzp_line *line, const struct wzp_client_effect *effect)
+{
+    struct wzp_line_call *call = find_call(line, effect->call);
+    if (call)
+        line_conn_use(call, effect->conn);
+}
+
+/* A handler may call back into the line: the inner pump then goes on where the outer one is, so the order is kept. */
+void line_pump(struct wzp_line *line)
 {
     for (struct wzp_client_effect *effect; (effect = wzp_client_next_effect(line->client));) {
         switch (effect->kind) {
         case WZP_CLIENT_DIAL:
-            apply_dial(line, effect);
+            line_conn_dial(line, effect, effect->call ? find_call(line, effect->call) : NULL);
             break;
         case WZP_CLIENT_SEND:
             apply_send(line, effect);
             break;
         case WZP_CLIENT_CLOSE:
-            apply_close(line, effect);
+            line_conn_close(line, effect);
             break;
         case WZP_CLIENT_EVENT:
             apply_event(line, effect);
             break;
         case WZP_CLIENT_USE:
+            apply_use(line, effect);
             break;
         }
         wzp_client_effect_free(effect);
     }
-    wz_timer_set(&line->timer,
-                 line->dial_failed ? wz_loop_now_us(line->loop) : wzp_client_deadline_us(line->client));
-}
-
-static void report_failed_dials(struct wzp_line *line, uint64_t now_us)
-{
-    line->dial_failed = false;
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &line->conns) {
-        struct line_conn *conn = wz_container_of(pos, struct line_conn, node);
-        if (conn->quic)
-            continue;
-        const uint64_t id = conn->id;
-        free_conn(conn);
-        wzp_client_closed(line->client, id, "cannot dial", now_us);
-    }
+    wz_timer_set(&line->timer, line->dial_failed ? wz_loop_now_us(line->loop) : wzp_client_deadline_us(line->client));
 }
 
 static void on_timer(void *arg)
@@ -329,27 +169,17 @@ static void on_timer(void *arg)
     struct wzp_line *line = arg;
     const uint64_t now_us = wz_loop_now_us(line->loop);
     if (line->dial_failed)
-        report_failed_dials(line, now_us);
+        line_conn_report_failed(line, now_us);
     wzp_client_tick(line->client, now_us);
     line_pump(line);
 }
 
 /* ---- what the user wants ---- */
 
-int wzp_line_new(struct wzp_line **ret, struct wz_loop *loop, struct wzp_quic *quic,
-                 const struct wzp_line_config *config)
+static void configure_core(const struct wzp_line *line, const struct wzp_line_config *config,
+                           struct wzp_client_config *ret)
 {
-    struct wzp_line *line = calloc(1, sizeof *line);
-    if (!line)
-        return -ENOMEM;
-    line->loop = loop;
-    line->quic = quic;
-    line->handlers = config->handlers;
-    line->arg = config->arg;
-    wz_list_init(&line->calls);
-    wz_list_init(&line->conns);
-    wz_timer_init(&line->timer, loop, on_timer, line);
-    struct wzp_client_config core = {
+    *ret = (struct wzp_client_config){
         .alias = config->alias,
         .build = config->build,
         .auth_token = config->auth_token,
@@ -359,19 +189,47 @@ int wzp_line_new(struct wzp_line **ret, struct wz_loop *loop, struct wzp_quic *q
         .media_ms = config->media_ms,
         .rooms_only = config->rooms_only,
         .share_local_addrs = config->share_local_addrs,
+        .no_direct = !line->group,
+        .strict = config->strict,
         .rng = config->rng,
     };
-    memcpy(core.seed, config->seed, sizeof core.seed);
-    const uint64_t now_us = wz_loop_now_us(loop);
-    const int err = wzp_client_new(&line->client, &core, now_us);
-    explicit_bzero(core.seed, sizeof core.seed);
-    if (err < 0) {
-        free(line);
+    memcpy(ret->seed, config->seed, sizeof ret->seed);
+    if (line->pins)
+        ret->has_relay_key = wzp_pin_file_key(line->pins, &config->relay, ret->relay_key);
+}
+
+int wzp_line_new(struct wzp_line **ret, struct wz_loop *loop, struct wzp_quic *quic,
+                 const struct wzp_line_config *config)
+{
+    struct wzp_client_config core = { 0 };
+    struct wzp_line *line = calloc(1, sizeof *line);
+    int err = -ENOMEM;
+    if (!line)
         return err;
-    }
+    line->loop = loop;
+    line->quic = quic;
+    line->group = config->no_direct ? NULL : config->group;
+    line->handlers = config->handlers;
+    line->arg = config->arg;
+    wz_list_init(&line->calls);
+    wz_list_init(&line->conns);
+    wz_timer_init(&line->timer, loop, on_timer, line);
+    if (config->strict && !config->pins && (err = wzp_pin_file_open(&line->own_pins, NULL)) < 0)
+        goto out;
+    line->pins = !config->strict ? NULL : config->pins ? config->pins : line->own_pins;
+    configure_core(line, config, &core);
+    err = wzp_client_new(&line->client, &core, wz_loop_now_us(loop));
+    if (err < 0)
+        goto out;
     wz_timer_set(&line->timer, wzp_client_deadline_us(line->client)); /* no event before this returns */
     *ret = line;
-    return 0;
+    line = NULL;
+out:
+    explicit_bzero(core.seed, sizeof core.seed);
+    if (line)
+        wzp_pin_file_free(line->own_pins);
+    free(line);
+    return err;
 }
 
 void wzp_line_free(struct wzp_line *line)
@@ -382,11 +240,12 @@ void wzp_line_free(struct wzp_line *line)
     line_pump(line);
     wz_timer_cancel(&line->timer);
     struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &line->conns)
-        free_conn(wz_container_of(pos, struct line_conn, node));
+    line_conn_free_all(line);
     wz_list_foreach (pos, tmp, &line->calls)
         free_call(wz_container_of(pos, struct wzp_line_call, node));
     wzp_client_free(line->client);
+    wzp_pin_file_free(line->own_pins);
+    free(line->refusal);
     free(line);
 }
 
@@ -410,39 +269,46 @@ void wzp_line_set_addresses(struct wzp_line *line, const struct wzp_line_address
     wzp_client_set_addresses(line->client, addresses);
 }
 
-/** The core has made call `id`, or failed with err. */
-static int finish_new_call(struct wzp_line_call *call, uint64_t id, int err, struct wzp_line_call **ret)
+/** The core has made the call, or failed with err. */
+static int finish_new_call(struct wzp_line_call *call, int err, struct wzp_line_call **ret)
 {
     struct wzp_line *line = call->line;
     if (err < 0) {
         free_call(call);
         return err;
     }
-    bind_call(call, id);
     *ret = call; /* before the pump: its events carry this call */
     line_pump(line);
     return 0;
 }
 
-int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg,
-                  struct wzp_line_call **ret)
+int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg, struct wzp_line_call **ret)
 {
     struct wzp_line_call *call = new_call(line, call_arg);
     if (!call)
         return -ENOMEM;
     uint64_t id = 0;
     const int err = wzp_client_call(line->client, dial, wz_loop_now_us(line->loop), &id);
-    return finish_new_call(call, id, err, ret);
+    if (!err) {
+        bind_call(call, id);
+        expect_direct(call, WZP_ROOM_CALL_PREFIX, call->call_id);
+    }
+    return finish_new_call(call, err, ret);
 }
 
 int wzp_line_join(struct wzp_line *line, const struct wzp_line_room *room, void *call_arg, struct wzp_line_call **ret)
 {
     struct wzp_line_call *call = new_call(line, call_arg);
+    char sni[WZP_SNI_MAX + 1];
     if (!call)
         return -ENOMEM;
     uint64_t id = 0;
     const int err = wzp_client_join(line->client, room, wz_loop_now_us(line->loop), &id);
-    return finish_new_call(call, id, err, ret);
+    if (!err)
+        bind_call(call, id);
+    if (!err && room->peer_direct_addr && wzp_room_name_to_sni(room->name, sni) == 0)
+        expect_direct(call, "", sni);
+    return finish_new_call(call, err, ret);
 }
 
 int wzp_line_answer(struct wzp_line_call *call, enum wzp_accept_mode mode)
@@ -458,13 +324,6 @@ void wzp_line_hangup(struct wzp_line_call *call, enum wzp_hangup_reason reason)
     struct wzp_line *line = call->line;
     wzp_client_hangup(line->client, call->id, reason, wz_loop_now_us(line->loop));
     line_pump(line);
-}
-
-int wzp_line_send(struct wzp_line_call *call, struct wz_bytes datagram)
-{
-    if (!call->is_up || !call->media || !call->media->quic)
-        return -ENOTCONN;
-    return wzp_quic_send_datagram(call->media->quic, datagram);
 }
 
 void wzp_line_call_set_arg(struct wzp_line_call *call, void *arg)
@@ -485,12 +344,6 @@ const char *wzp_line_call_id(const struct wzp_line_call *call)
 struct wzp_line *wzp_line_call_line(const struct wzp_line_call *call)
 {
     return call->line;
-}
-
-void wzp_line_call_stats(const struct wzp_line_call *call, struct wzp_line_media_stats *ret)
-{
-    *ret = call->stats;
-    add_stats(ret, call->media);
 }
 
 int wzp_line_reflect(struct wzp_line *line)

@@ -16,6 +16,7 @@ struct wz_loop;
 struct wzp_quic;
 struct wzp_quic_config;
 struct wzp_line;
+struct wzp_pin_file;
 
 /** The lines of one endpoint, so that an inbound direct connection finds the call that expects it. Make it before the
  *  endpoint; free it after the endpoint and the lines. */
@@ -34,19 +35,19 @@ struct wzp_line_handlers {
 
 struct wzp_line_config {
     uint8_t seed[WZP_SEED_BYTES];
-    const char *alias;    /**< NULL: none; copied */
-    const char *build;    /**< *_build_version text; copied */
-    struct wz_addr relay; /**< where to register and, when CallSetup's address is unusable, to fetch media */
-    const char *auth_token;  /**< NULL: none; copied */
-    unsigned start_delay_ms; /**< jittered start of many identities */
-    unsigned ring_ms;        /**< our own ring timer as caller; 0: 60000 */
-    unsigned media_ms;       /**< answer to media up; 0: 10000 */
-    bool rooms_only;         /**< never register: wzp_line_join() is all that is wanted */
-    bool share_local_addrs;  /**< advertise host candidates (never to AcceptGeneric callers' peers) */
+    const char *alias;            /**< NULL: none; copied */
+    const char *build;            /**< *_build_version text; copied */
+    struct wz_addr relay;         /**< where to register and, when CallSetup's address is unusable, to fetch media */
+    const char *auth_token;       /**< NULL: none; copied */
+    unsigned start_delay_ms;      /**< jittered start of many identities */
+    unsigned ring_ms;             /**< our own ring timer as caller; 0: 60000 */
+    unsigned media_ms;            /**< answer to media up; 0: 10000 */
+    bool rooms_only;              /**< never register: wzp_line_join() is all that is wanted */
+    bool share_local_addrs;       /**< advertise host candidates (never to AcceptGeneric callers' peers) */
     struct wzp_line_group *group; /**< NULL: the line takes no direct path */
     bool no_direct;               /**< never take one, and advertise no address */
-    bool strict;                  /**< signed offers and answers only; the relay's certificate and key must stay the same */
-    const char *pin_file;         /**< strict: where certificates and keys of relays are kept; copied. NULL: in memory */
+    bool strict; /**< signed offers and answers only; the relay's certificate and key must stay the same */
+    struct wzp_pin_file *pins; /**< strict: what relays showed first; outlives the line. NULL: the line's own memory */
     struct wzp_line_handlers handlers;
     void *arg;
     const struct wz_rng *rng;
@@ -66,8 +67,7 @@ void wzp_line_set_addresses(struct wzp_line *line, const struct wzp_line_address
 /** Reflect (at most 1 s), then offer. Events follow; the call exists until ENDED.
  *  -ENOTCONN when not registered; -EINVAL (no fingerprint, or our own); -ENOSPC at WZP_CLIENT_MAX_CALLS;
  * -ENOMEM. */
-int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg,
-                  struct wzp_line_call **ret);
+int wzp_line_call(struct wzp_line *line, const struct wzp_line_dial *dial, void *call_arg, struct wzp_line_call **ret);
 /** Join a plain room (media handshake, datagrams, ROOM_UPDATE); needs no registration. The name is
  * lower-cased, or hashed when it is no legal server name (docs/wzp-wire.md "QUIC"). -EINVAL when empty;
  * -ENOSPC; -ENOMEM. */
@@ -90,7 +90,7 @@ struct wzp_line_media_stats {
     uint64_t datagrams_rx, datagrams_tx, datagrams_dropped;
     uint64_t packets_tx, packets_lost;
     uint32_t rtt_us;
-    bool is_direct; /**< the path in use now */
+    bool is_direct;        /**< the path in use now */
     struct wz_addr remote; /**< its other end; family NONE: no path */
 };
 void wzp_line_call_stats(const struct wzp_line_call *call, struct wzp_line_media_stats *ret);

@@ -2,8 +2,9 @@
  *
  * A text file, one relay a line: ADDR CERT_SHA256 RELAY_KEY, in hex; "-" stands for a key that was not seen yet. Lines
  * that begin with '#' are comments; lines that cannot be read are warned of and kept. An operator who knows why a relay
- * changed removes its line; no restart is needed. Several objects, threads and processes may share one file: who writes
- * locks its directory and reads again first, and the new file replaces the old one in one step (mode 0600).
+ * changed removes its line; a certificate is then learned anew at once, an identity key at the next start. Several
+ * objects, threads and processes may share one file: who writes locks its directory and reads again first, and the new
+ * file replaces the old one in one step (mode 0600).
  * Thread: one at a time per object. Writing blocks on the disk: once per relay, on first use. */
 #ifndef WZP_IO_PIN_FILE_H
 #define WZP_IO_PIN_FILE_H
