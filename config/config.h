@@ -74,6 +74,9 @@ struct cfg_relay {
     struct cfg_hosts stun;
     bool share_local_addrs;
     struct wz_addr public_reflexive; /**< our NAT mapping, if it is fixed; port 0: that of the socket */
+    bool direct;                     /**< calls may take a path past the relay */
+    bool strict;                     /**< signed offers and answers only; relays must stay who they were */
+    char *pins_path;                 /**< strict: what relays showed first */
 };
 
 struct cfg_user {

@@ -59,6 +59,8 @@ static const char template[] =
     "  # public_address: none              # what callers are told, behind NAT or in a container\n"
     "  # stun: [stun.example.org:3478]     # learn our public address for direct paths\n"
     "  # share_local_addrs: yes\n"
+    "  # direct: yes                       # no: media always takes the relay\n"
+    "  # strict: no                        # yes: signed calls only, and the relay must stay who it was\n"
     "\n"
     "# Dialling this number reaches a WZP user inside the gateway that plays back what it hears.\n"
     "echo:\n"

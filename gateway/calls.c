@@ -85,6 +85,31 @@ void gw_live_trace(struct gw_live *live, enum gw_trace_party party, bool outgoin
     gw_trace_add(&live->trace, wz_wall_us(), party, outgoing, "%s", text);
 }
 
+const char *gw_live_path_name(const struct gw_live *live)
+{
+    if (!live->has_path)
+        return "none";
+    return live->path == WZP_LINE_PATH_DIRECT ? "direct" : "relay";
+}
+
+void gw_live_take_path(struct gw_live *live, enum wzp_line_path path, const char *remote)
+{
+    struct gw_calls_stats *stats = &live->calls->stats;
+    bool *seen = path == WZP_LINE_PATH_DIRECT ? &live->seen_direct : &live->seen_relay;
+    if (!*seen)
+        (*(path == WZP_LINE_PATH_DIRECT ? &stats->path_direct : &stats->path_relay))++;
+    *seen = true;
+    if (live->has_path) {
+        live->path_changes++;
+        stats->path_changes++;
+    }
+    live->has_path = true;
+    live->path = path;
+    (void)snprintf(live->path_remote, sizeof live->path_remote, "%s", remote);
+    gw_live_trace(live, GW_TRACE_WZP, false, "path: %s %s", gw_live_path_name(live), remote);
+    LOG_INFO("call.path", "call=%s path=%s remote=%s", live->id, gw_live_path_name(live), remote);
+}
+
 /* ---- the machine's effects ---- */
 
 static void finished(struct gw_live *live)
@@ -113,8 +138,7 @@ static void media_start(struct gw_live *live)
     live->answered_wall_us = wz_wall_us();
     live->calls->stats.answered++;
     LOG_INFO("call.answered", "call=%s wzp_call=%s path=%s setup_ms=%llu", live->id, live->wzp_call_id,
-             live->path == WZP_LINE_PATH_DIRECT ? "direct" : "relay",
-             (unsigned long long)(live->core.answered_us - live->core.started_us) / 1000);
+             gw_live_path_name(live), (unsigned long long)(live->core.answered_us - live->core.started_us) / 1000);
     live->media_wanted = true;
     gw_leg_wzp_media(live);
 }

@@ -43,6 +43,8 @@ struct gw_calls_config {
 struct gw_calls_stats {
     uint64_t total, answered, refused;
     uint64_t ended[GW_CAUSE_COUNT];
+    uint64_t path_direct, path_relay; /**< calls whose media was on it at least once */
+    uint64_t path_changes;
     uint64_t unexpected_events; /**< events without a place in their call's state */
     unsigned active;
 };

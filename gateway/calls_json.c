@@ -30,19 +30,24 @@ static json_t *call_json(const struct gw_live *live)
     const struct gw_call *core = &live->core;
     uint64_t setup_us = core->answered_us ? core->answered_us - core->started_us : 0;
     uint64_t ring_us = core->ringing_us ? core->ringing_us - core->started_us : 0;
-    json_t *json =
-        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", live->id, "state",
-                  gw_call_state_name(core->state), "cause", gw_cause_name(core->cause), "direction",
-                  core->direction == GW_CALL_SIP_TO_WZP ? "sip-wzp" : "wzp-sip", "user",
-                  live->user ? live->user->name : "", "dialled", live->dialled, "peer",
-                  text_or_null(live->peer_fingerprint), "peer_alias", text_or_null(live->peer_alias), "wzp_call_id",
-                  text_or_null(live->wzp_call_id), "sip_call_id", text_or_null(live->sip_call_id), "path",
-                  !live->has_path                      ? "none"
-                  : live->path == WZP_LINE_PATH_DIRECT ? "direct"
-                                                       : "relay",
-                  "codec", live->has_choice ? sipua_codec_name(live->choice.codec) : "none", "started_us",
-                  (json_int_t)live->started_wall_us, "ended_us", (json_int_t)live->ended_wall_us, "post_dial_ms",
-                  (json_int_t)(ring_us / 1000), "setup_ms", (json_int_t)(setup_us / 1000), "media", media_json(live));
+    json_t *json = json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "id", live->id, "state",
+        gw_call_state_name(core->state), "cause", gw_cause_name(core->cause), "direction",
+        core->direction == GW_CALL_SIP_TO_WZP ? "sip-wzp" : "wzp-sip", "user", live->user ? live->user->name : "",
+        "dialled", live->dialled, "peer", text_or_null(live->peer_fingerprint), "peer_alias",
+        text_or_null(live->peer_alias), "wzp_call_id", text_or_null(live->wzp_call_id), "sip_call_id",
+        text_or_null(live->sip_call_id), "path", gw_live_path_name(live), "codec",
+        live->has_choice ? sipua_codec_name(live->choice.codec) : "none", "started_us",
+        (json_int_t)live->started_wall_us, "ended_us", (json_int_t)live->ended_wall_us, "post_dial_ms",
+        (json_int_t)(ring_us / 1000), "setup_ms", (json_int_t)(setup_us / 1000), "media", media_json(live));
+    if (json && live->has_path) {
+        (void)json_object_set_new(json, "path_remote", json_string(live->path_remote));
+        (void)json_object_set_new(json, "path_changes", json_integer(live->path_changes));
+        (void)json_object_set_new(json, "protection",
+                                  json_pack("{s:s,s:s}", "wzp",
+                                            live->path == WZP_LINE_PATH_DIRECT ? "quic-direct" : "quic-relay", "sip",
+                                            "clear"));
+    }
     if (json && live->peer_direct_addr[0])
         (void)json_object_set_new(json, "peer_direct_addr", json_string(live->peer_direct_addr));
     return json;

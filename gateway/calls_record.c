@@ -34,7 +34,7 @@ void gw_calls_record(const struct gw_live *live)
     COPY(row.wzp_call_id, live->wzp_call_id);
     COPY(row.sip_call_id, live->sip_call_id);
     COPY(row.codec, live->has_choice ? sipua_codec_name(live->choice.codec) : "none");
-    COPY(row.path, !live->has_path ? "none" : live->path == WZP_LINE_PATH_DIRECT ? "direct" : "relay");
+    COPY(row.path, gw_live_path_name(live));
     COPY(row.cause, gw_cause_name(core->cause));
     (void)gw_store_save_call(store, &row); /* a full store counts what it drops; the call does not suffer */
 }

@@ -44,9 +44,10 @@ static json_t *calls_stats(const struct gw_app *app)
     for (int cause = 1; cause < GW_CAUSE_COUNT; cause++)
         (void)json_object_set_new(ended, gw_cause_name((enum gw_cause)cause),
                                   json_integer((json_int_t)s->ended[cause]));
-    return json_pack("{s:i,s:I,s:I,s:I,s:I,s:o}", "active", (int)s->active, "total", (json_int_t)s->total, "answered",
-                     (json_int_t)s->answered, "refused", (json_int_t)s->refused, "unexpected_events",
-                     (json_int_t)s->unexpected_events, "ended", ended);
+    return json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "active", (int)s->active, "total", (json_int_t)s->total,
+                     "answered", (json_int_t)s->answered, "refused", (json_int_t)s->refused, "unexpected_events",
+                     (json_int_t)s->unexpected_events, "path_direct", (json_int_t)s->path_direct, "path_relay",
+                     (json_int_t)s->path_relay, "path_changes", (json_int_t)s->path_changes, "ended", ended);
 }
 
 static json_t *sip_stats(const struct gw_app *app)

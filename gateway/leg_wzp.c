@@ -190,9 +190,7 @@ void gw_leg_wzp_event(struct gw_live *live, const struct gw_event *event)
         set_up(live, event);
         break;
     case GW_EV_PATH:
-        live->path = event->path;
-        live->has_path = true;
-        gw_live_trace(live, GW_TRACE_WZP, false, "path: %s", event->path == WZP_LINE_PATH_DIRECT ? "direct" : "relay");
+        gw_live_take_path(live, event->path.kind, event->path.remote);
         break;
     case GW_EV_MEDIA_UP:
         step(live, GW_CALL_WZP_MEDIA_UP, GW_CAUSE_NONE);

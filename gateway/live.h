@@ -49,8 +49,11 @@ struct gw_live {
     char wzp_call_id[GW_CALL_ID_TEXT];
     char sip_call_id[GW_SIP_CALL_ID_MAX];
     char peer_direct_addr[WZ_ADDR_TEXT_MAX];
-    enum wzp_line_path path;
+    enum wzp_line_path path; /**< the one in use, or the last */
     bool has_path;
+    char path_remote[WZ_ADDR_TEXT_MAX]; /**< its other end */
+    unsigned path_changes;
+    bool seen_direct, seen_relay;
 
     struct gw_leg_sip leg[GW_CALL_MAX_BRANCHES];
     const struct sipua_binding *contact[GW_CALL_MAX_BRANCHES]; /**< valid while START is carried out only */
@@ -78,6 +81,10 @@ struct gw_live {
 void gw_live_step(struct gw_live *live, const struct gw_call_event *event);
 /** When the machine, every leg and the media are over, move the call to the past ones. Touch it no more. */
 void gw_live_settle(struct gw_live *live);
+/** The WZP leg's media path was chosen or has changed. */
+void gw_live_take_path(struct gw_live *live, enum wzp_line_path path, const char *remote);
+/** "none", "direct" or "relay". */
+const char *gw_live_path_name(const struct gw_live *live);
 const struct gw_calls_config *gw_calls_config(const struct gw_calls *calls);
 void gw_live_trace(struct gw_live *live, enum gw_trace_party party, bool outgoing, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -11,6 +11,7 @@
 #include "gateway/echo.h"
 #include "gateway/thread.h"
 #include "gateway/worker_call.h"
+#include "wzp/io/pin_file.h"
 #include "wzp/rt/log.h"
 #include "wzp/rt/mailbox.h"
 #include "wzp/rt/rng.h"
@@ -105,6 +106,9 @@ static int line_add(struct gw_worker *worker, const struct gw_command *command)
         .start_delay_ms = command->line.delay_ms,
         .ring_ms = 300000, /* the call machine's ring timer decides; this one is the safety net */
         .share_local_addrs = worker->config.share_local_addrs,
+        .group = worker->group,
+        .strict = worker->config.strict,
+        .pins = worker->pins,
         .handlers = { .event = on_line_event, .datagram = on_line_datagram },
         .arg = line,
         .rng = &wz_rng_system,
@@ -172,9 +176,13 @@ static void stop(void *arg)
     gw_worker_calls_done(worker);
     gw_addresses_free(worker->addresses);
     wzp_quic_free(worker->quic);
+    wzp_line_group_free(worker->group);
+    wzp_pin_file_free(worker->pins);
     wz_mailbox_free(worker->mailbox, NULL);
     worker->addresses = NULL;
     worker->quic = NULL;
+    worker->group = NULL;
+    worker->pins = NULL;
     worker->mailbox = NULL;
 }
 
@@ -191,6 +199,25 @@ static int open_addresses(struct gw_worker *worker)
     return gw_addresses_new(&worker->addresses, gw_thread_loop(worker->thread), worker->quic, &config);
 }
 
+/* One socket for everything: what a relay or a STUN server sees of it is true for direct paths too. */
+static int open_endpoint(struct gw_worker *worker)
+{
+    struct wzp_quic_config config = {
+        .bind = worker->config.bind,
+        .idle_ms = IDLE_MS,
+        .stun = on_stun,
+        .stun_arg = worker,
+        .rng = &wz_rng_system,
+    };
+    if (worker->config.direct) {
+        const int err = wzp_line_group_new(&worker->group);
+        if (err)
+            return err;
+        wzp_line_group_serve(worker->group, &config);
+    }
+    return wzp_quic_new(&worker->quic, gw_thread_loop(worker->thread), &config);
+}
+
 static int start(void *arg)
 {
     struct gw_worker *worker = arg;
@@ -202,10 +229,11 @@ static int start(void *arg)
     err = wz_mailbox_new(&worker->mailbox, loop, COMMANDS_WAITING_MAX, sizeof(struct gw_command), receive, worker);
     if (err)
         goto out;
-    err = wzp_quic_new(
-        &worker->quic, loop,
-        &(struct wzp_quic_config){
-            .bind = worker->config.bind, .idle_ms = IDLE_MS, .stun = on_stun, .stun_arg = worker, .rng = &wz_rng_system });
+    if (worker->config.strict)
+        err = wzp_pin_file_open(&worker->pins, worker->config.pin_path);
+    if (err)
+        goto out;
+    err = open_endpoint(worker);
     if (err)
         goto out;
     err = open_addresses(worker);

@@ -21,7 +21,7 @@
 #define GW_WORKER_MAX_STUN 4
 #define GW_NAME_MAX        96 /**< aliases and display names are cut here, at a character's border */
 #define GW_CALL_ID_TEXT    64
-#define GW_REASON_MAX      96
+#define GW_REASON_MAX      192
 
 enum gw_command_kind {
     GW_CMD_LINE_ADD,     /**< line_id (0, 1, 2, ... per worker, in order), seed, alias, delay_ms, is_echo */
@@ -70,7 +70,7 @@ enum gw_event_kind {
     GW_EV_RINGING,
     GW_EV_ANSWERED,
     GW_EV_SETUP, /**< setup */
-    GW_EV_PATH,  /**< path */
+    GW_EV_PATH,  /**< path: chosen, or changed in the call */
     GW_EV_MEDIA_UP,
     GW_EV_ENDED,        /**< ended: the WZP leg is gone */
     GW_EV_CALL_ID,      /**< text: the WZP call id of an outgoing call */
@@ -98,7 +98,10 @@ struct gw_event {
             char relay_addr[WZ_ADDR_TEXT_MAX];
             unsigned peer_local_count;
         } setup;
-        enum wzp_line_path path;
+        struct {
+            enum wzp_line_path kind;
+            char remote[WZ_ADDR_TEXT_MAX]; /**< the relay or the peer */
+        } path;
         struct {
             enum wzp_line_end end;
             enum wzp_hangup_reason reason;
@@ -124,6 +127,9 @@ struct gw_worker_config {
     unsigned stun_count;
     struct wz_addr stun[GW_WORKER_MAX_STUN];
     bool share_local_addrs;
+    bool direct;                               /**< calls may take a path past the relay */
+    bool strict;                               /**< see wzp_line_config */
+    const char *pin_path;                      /**< strict: what relays showed first; outlives the worker */
     bool allow_loopback_hosts;                 /**< tell loopback addresses as host candidates (tests on one machine) */
     uint32_t media_timeout_ms;                 /**< 0: never */
     struct gw_wzp_params wzp;                  /**< codec settings of the WZP side of every bridge */

@@ -158,6 +158,19 @@ static void setup(struct gw_worker_call *wcall, const struct wzp_line_event *eve
     emit(wcall, &out);
 }
 
+/* A changed path: the peer's stream may begin anew, and after MEDIA_DOWN media may be sent again. */
+static void path_chosen(struct gw_worker_call *wcall, const struct wzp_line_event *event)
+{
+    struct gw_event out = { .kind = GW_EV_PATH, .path = { .kind = event->path } };
+    copy_cut(out.path.remote, sizeof out.path.remote, event->path_remote);
+    if (wcall->was_up && wcall->session) {
+        gw_session_restart_wzp(wcall->session);
+        gw_session_set_wzp_ready(wcall->session, true);
+    }
+    wcall->media_up = wcall->was_up;
+    emit(wcall, &out);
+}
+
 static void wire(struct gw_worker_call *wcall, const struct wzp_line_event *event)
 {
     struct gw_event out = { .kind = GW_EV_WIRE, .wire.outgoing = event->outgoing };
@@ -185,10 +198,10 @@ void gw_worker_call_event(struct gw_worker_line *line, const struct wzp_line_eve
         setup(wcall, event);
         break;
     case WZP_LINE_PATH:
-        emit(wcall, &(struct gw_event){ .kind = GW_EV_PATH, .path = event->path });
+        path_chosen(wcall, event);
         break;
     case WZP_LINE_MEDIA_UP:
-        wcall->media_up = true;
+        wcall->media_up = wcall->was_up = true;
         if (wcall->session)
             gw_session_set_wzp_ready(wcall->session, true);
         emit_kind(wcall, GW_EV_MEDIA_UP);

@@ -25,6 +25,8 @@ struct gw_worker {
     struct gw_worker_config config;
     struct gw_thread *thread;
     struct wz_mailbox *mailbox;
+    struct wzp_line_group *group; /**< NULL: no direct paths */
+    struct wzp_pin_file *pins;    /**< NULL: not strict */
     struct wzp_quic *quic;
     struct gw_addresses *addresses;
     struct gw_worker_line **line;
@@ -42,8 +44,9 @@ struct gw_worker_call {
     struct wz_list node;
     struct wzp_line_call *call; /**< NULL: over */
     struct gw_session *session; /**< NULL: not open */
-    bool media_up;
-    bool on_hold; /**< the phone does not send by agreement: its silence means nothing */
+    bool media_up;              /**< a path carries media now */
+    bool was_up;                /**< MEDIA_UP came: the call has been answered to the phone */
+    bool on_hold;               /**< the phone does not send by agreement: its silence means nothing */
     uint64_t session_since_us;
     bool silence_told;
     unsigned watches; /**< seconds since the session opened */

@@ -71,6 +71,9 @@ static void empty_file_gives_the_defaults(void **state)
         assert_int_equal(cfg->relay.stun.count, 0);
         assert_true(cfg->relay.share_local_addrs);
         assert_int_equal(cfg->relay.public_reflexive.family, WZ_ADDR_NONE);
+        assert_true(cfg->relay.direct);
+        assert_false(cfg->relay.strict);
+        assert_string_equal(cfg->relay.pins_path, "wzp-data/relay-pins");
         assert_int_equal(cfg->users.count, 0);
         assert_int_equal(cfg->directory.count, 0);
         assert_string_equal(cfg->store.path, "wzp-data/gateway.db");
@@ -118,6 +121,9 @@ static const char full[] = "data_dir: \"/var/lib/wzp\"\n"
                            "    - \"[2001:db8::1]:19302\"\n"
                            "  share_local_addrs: no\n"
                            "  public_reflexive: 198.51.100.9\n"
+                           "  direct: no\n"
+                           "  strict: yes\n"
+                           "  pins: \"p.txt\"\n"
                            "users:\n"
                            "  - name: \"alice\"\n"
                            "    password: (hidden)\n"
@@ -168,6 +174,9 @@ static void every_setting_is_read_and_printed_back(void **state)
     assert_string_equal(cfg->relay.stun.item[1].host, "2001:db8::1");
     assert_int_equal(cfg->relay.stun.item[1].port, 19302);
     assert_int_equal(cfg->relay.public_reflexive.port, 0);
+    assert_false(cfg->relay.direct);
+    assert_true(cfg->relay.strict);
+    assert_string_equal(cfg->relay.pins_path, "p.txt");
     assert_int_equal(cfg->users.item[0].privacy, CFG_PRIVACY_GENERIC);
     assert_int_equal(cfg->users.item[0].digest, CFG_DIGEST_BOTH);
     assert_string_equal(cfg->users.item[0].password, "(hidden)");
@@ -440,6 +449,7 @@ static void settings_commented_out_in_the_example_exist(void **state)
         "media: {public_address: none}\n",
         "relay: {connect: 'relay.example.org:4433', public_address: none}\n",
         "relay: {stun: ['stun.example.org:3478'], share_local_addrs: yes}\n",
+        "relay: {direct: yes, strict: no}\n",
         "data_dir: wzp-data\n",
         "log: {level: info, format: auto}\n",
         "admin: {http: none}\n"

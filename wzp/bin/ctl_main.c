@@ -322,14 +322,12 @@ static void print_tree(const char *prefix, const json_t *value)
     size_t index;
 
     if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, key, member)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)value, key, member) {
             (void)snprintf(path, sizeof path, "%.200s%s%.50s", prefix, *prefix ? "." : "", key);
             print_tree(path, member);
         }
     } else if (json_is_array(value)) {
-        json_array_foreach(value, index, member)
-        {
+        json_array_foreach (value, index, member) {
             (void)snprintf(path, sizeof path, "%.200s[%zu]", prefix, index);
             print_tree(path, member);
         }
@@ -364,8 +362,8 @@ static void print_step(const json_t *step)
 
 static void print_trace(const json_t *call)
 {
-    static const char *const facts[] = { "id",    "direction", "user",  "dialled",     "peer",       "state",
-                                         "cause", "path",      "codec", "sip_call_id", "wzp_call_id" };
+    static const char *const facts[] = { "id",    "direction", "user",        "dialled", "peer",        "state",
+                                         "cause", "path",      "path_remote", "codec",   "sip_call_id", "wzp_call_id" };
     const json_t *ladder = json_object_get(call, "ladder");
     const json_t *step;
     size_t index;
@@ -376,7 +374,8 @@ static void print_trace(const json_t *call)
         (void)printf("%-12s %s\n", facts[i], value);
     }
     (void)putchar('\n');
-    json_array_foreach(ladder, index, step) print_step(step);
+    json_array_foreach (ladder, index, step)
+        print_step(step);
     (void)putchar('\n');
     print_tree("media", json_object_get(call, "media"));
 }
