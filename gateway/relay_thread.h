@@ -11,7 +11,7 @@ struct gw_relay;
 int gw_relay_new(struct gw_relay **ret, const struct wzp_relay_server_config *config);
 /** Stop and join. NULL-safe. */
 void gw_relay_free(struct gw_relay *relay);
-/** For wzp_relay_server_local(), _stats(), _call_counts(): see their headers for what may be called from here. */
+/** For wzp_relay_server_local(), _stats(), _call_flow(): see their headers for what may be called from here. */
 struct wzp_relay_server *gw_relay_server(struct gw_relay *relay);
 
 #endif

@@ -25,6 +25,7 @@
 #define RING_MS          5000
 #define SETUP_MS         2000
 #define REGISTER_WAIT_MS 1000
+#define GRACE_MS         3000
 
 /** For the message of a failure; 0: no story is running. */
 static uint64_t running_seed;
@@ -332,7 +333,7 @@ static void check_timers(struct story *s)
             relay_world_drop(s->w, conn);
         }
     }
-    relay_world_advance_ms(s->w, RING_MS + SETUP_MS);
+    relay_world_advance_ms(s->w, RING_MS + SETUP_MS + GRACE_MS);
     assert_int_equal(wzp_relay_stats(s->w->relay)->calls, 0);
     sweep(s);
     check_counts(s);
@@ -360,7 +361,11 @@ static void run_story(uint64_t seed)
     const struct wzp_relay_config config = { .ring_ms = RING_MS,
                                              .setup_ms = SETUP_MS,
                                              .register_wait_ms = REGISTER_WAIT_MS,
+                                             .direct_grace_ms = GRACE_MS,
                                              .offers_per_minute = 100000,
+                                             .source_registrations_per_minute = 100000,
+                                             .source_joins_per_minute = 100000,
+                                             .source_offers_per_minute = 100000,
                                              .strict_privacy = seed % 3 == 0 };
     struct story story = { .w = relay_world_new(&config), .random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
     story.w->silent = true;

@@ -66,6 +66,29 @@ void relay_world_free(struct relay_world *w)
     free(w);
 }
 
+int relay_world_setup(void **state)
+{
+    *state = relay_world_new(NULL);
+    return 0;
+}
+
+int relay_world_teardown(void **state)
+{
+    relay_world_free(*state);
+    return 0;
+}
+
+struct relay_world *relay_world_restart(void **state, const struct wzp_relay_config *config)
+{
+    relay_world_free(*state);
+    return *state = relay_world_new(config);
+}
+
+const struct wzp_relay_stats *relay_world_stats(const struct relay_world *w)
+{
+    return wzp_relay_stats(w->relay);
+}
+
 struct relay_world_conn *relay_world_conn(struct relay_world *w, uint64_t id)
 {
     struct wz_list *pos, *next;
@@ -125,6 +148,11 @@ static void apply(struct relay_world *w, int err, const struct wzp_relay_effects
         } else if (effect->kind == WZP_RELAY_SEND_UNI) {
             assert_null(conn->uni);
             conn->uni = copy_text(effect->body);
+        } else if (effect->kind == WZP_RELAY_CHECK_TOKEN) {
+            assert_true(effect->body.len < sizeof w->token);
+            memcpy(w->token, effect->body.data, effect->body.len);
+            w->token[effect->body.len] = '\0';
+            w->token_conn = conn->id;
         } else {
             conn->close_reason = strdup(effect->reason);
             assert_true(closed_count < sizeof closed / sizeof closed[0]);
@@ -244,8 +272,7 @@ struct wzp_signal relay_world_take(struct relay_world *w, uint64_t conn, enum wz
     return signal;
 }
 
-void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason,
-                             const char *call_id)
+void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason, const char *call_id)
 {
     struct wzp_signal hangup = relay_world_take(w, conn, WZP_SIG_HANGUP);
     assert_string_equal(wzp_hangup_reason_name(hangup.hangup.reason), wzp_hangup_reason_name(reason));
@@ -254,11 +281,30 @@ void relay_world_take_hangup(struct relay_world *w, uint64_t conn, enum wzp_hang
     wzp_signal_done(&hangup);
 }
 
+void relay_world_expect(struct relay_world *w, uint64_t conn, enum wzp_signal_kind kind)
+{
+    struct wzp_signal signal = relay_world_take(w, conn, kind);
+    wzp_signal_done(&signal);
+}
+
+void relay_world_ignore(struct relay_world *w, uint64_t conn)
+{
+    while (relay_world_waiting(w, conn) > 0)
+        free(relay_world_take_text(w, conn));
+}
+
 /* ---- stories ---- */
 
-static uint64_t register_user(struct relay_world *w, unsigned user, bool is_signed)
+void relay_world_verdict(struct relay_world *w, uint64_t conn, const char *fingerprint)
 {
-    const uint64_t conn = relay_world_connect(w, "_signal");
+    struct wzp_relay_effects effects;
+    const int err =
+        wzp_relay_token_checked(w->relay, conn, fingerprint != NULL, fingerprint, NULL, w->now_us, &effects);
+    apply(w, err, &effects);
+}
+
+static void send_register(struct relay_world *w, uint64_t conn, unsigned user, bool is_signed)
+{
     struct wzp_signal signal = { .kind = WZP_SIG_REGISTER_PRESENCE };
     struct wzp_signed_keys *keys = &signal.register_presence.keys;
     keys->has_identity = true;
@@ -268,6 +314,22 @@ static uint64_t register_user(struct relay_world *w, unsigned user, bool is_sign
         keys->signature_len = WZP_SIGNATURE_BYTES;
     }
     relay_world_send(w, conn, &signal);
+}
+
+void relay_world_send_register(struct relay_world *w, uint64_t conn, unsigned user)
+{
+    send_register(w, conn, user, false);
+}
+
+void relay_world_send_signed_register(struct relay_world *w, uint64_t conn, unsigned user)
+{
+    send_register(w, conn, user, true);
+}
+
+static uint64_t register_user(struct relay_world *w, unsigned user, bool is_signed)
+{
+    const uint64_t conn = relay_world_connect(w, "_signal");
+    send_register(w, conn, user, is_signed);
     struct wzp_signal ack = relay_world_take(w, conn, WZP_SIG_REGISTER_PRESENCE_ACK);
     assert_true(ack.register_ack.success);
     wzp_signal_done(&ack);
@@ -284,8 +346,8 @@ uint64_t relay_world_register_plain(struct relay_world *w, unsigned user)
     return register_user(w, user, false);
 }
 
-void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee,
-                       const char *call_id, const char *reflexive, const char *local)
+void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee, const char *call_id,
+                       const char *reflexive, const char *local)
 {
     struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_OFFER,
                                  .offer = { .caller_fingerprint = w->user[caller].fingerprint,
@@ -305,10 +367,10 @@ void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, un
 void relay_world_answer(struct relay_world *w, uint64_t conn, const char *call_id, enum wzp_accept_mode mode,
                         const char *reflexive, const char *local)
 {
-    struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_ANSWER,
-                                 .answer = { .call_id = (char *)call_id,
-                                             .accept_mode = mode,
-                                             .callee_reflexive_addr = (char *)reflexive } };
+    struct wzp_signal signal = {
+        .kind = WZP_SIG_DIRECT_CALL_ANSWER,
+        .answer = { .call_id = (char *)call_id, .accept_mode = mode, .callee_reflexive_addr = (char *)reflexive }
+    };
     if (local) {
         signal.answer.callee_local_addrs.count = 1;
         signal.answer.callee_local_addrs.text[0] = (char *)local;
@@ -316,12 +378,11 @@ void relay_world_answer(struct relay_world *w, uint64_t conn, const char *call_i
     relay_world_send(w, conn, &signal);
 }
 
-void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason,
-                        const char *call_id)
+void relay_world_hangup(struct relay_world *w, uint64_t conn, enum wzp_hangup_reason reason, const char *call_id)
 {
-    relay_world_send(w, conn,
-                     &(struct wzp_signal){ .kind = WZP_SIG_HANGUP,
-                                           .hangup = { .reason = reason, .call_id = (char *)call_id } });
+    relay_world_send(
+        w, conn,
+        &(struct wzp_signal){ .kind = WZP_SIG_HANGUP, .hangup = { .reason = reason, .call_id = (char *)call_id } });
 }
 
 void relay_world_path_report(struct relay_world *w, uint64_t conn, const char *call_id, bool direct_ok)
@@ -334,45 +395,72 @@ void relay_world_path_report(struct relay_world *w, uint64_t conn, const char *c
             .path_report = { .call_id = (char *)call_id, .direct_ok = direct_ok, .race_winner = winner } });
 }
 
-uint64_t relay_world_join(struct relay_world *w, unsigned user, const char *room, const char *alias)
+void relay_world_ring(struct relay_world *w, uint64_t alice, uint64_t bob, const char *call_id)
+{
+    relay_world_offer(w, alice, ALICE, BOB, call_id, RELAY_WORLD_ALICE_ADDR, RELAY_WORLD_ALICE_LOCAL);
+    relay_world_expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, alice, WZP_SIG_CALL_RINGING);
+}
+
+uint64_t relay_world_join_from(struct relay_world *w, unsigned user, const char *room, const char *remote)
+{
+    const uint64_t conn = relay_world_connect_from(w, room, remote, RELAY_WORLD_LOCAL);
+    if (relay_world_is_open(w, conn))
+        relay_world_send_call_offer(w, conn, user, NULL);
+    return conn;
+}
+
+void relay_world_send_call_offer(struct relay_world *w, uint64_t conn, unsigned user, const char *alias)
 {
     struct wzp_handshake handshake;
     struct wzp_signal offer;
-    const uint64_t conn = relay_world_connect(w, room);
     assert_int_equal(wzp_handshake_init(&handshake, &w->rng), 0);
     assert_int_equal(wzp_handshake_offer(&handshake, &w->user[user], alias, &offer), 0);
     relay_world_send(w, conn, &offer);
     wzp_signal_done(&offer);
     wzp_handshake_done(&handshake);
+}
+
+uint64_t relay_world_join(struct relay_world *w, unsigned user, const char *room, const char *alias)
+{
+    const uint64_t conn = relay_world_connect(w, room);
+    relay_world_send_call_offer(w, conn, user, alias);
     return conn;
 }
 
-static void take_and_forget(struct relay_world *w, uint64_t conn, enum wzp_signal_kind kind)
+uint64_t relay_world_enter(struct relay_world *w, unsigned user, const char *room)
 {
-    struct wzp_signal signal = relay_world_take(w, conn, kind);
-    wzp_signal_done(&signal);
+    const uint64_t conn = relay_world_join(w, user, room, NULL);
+    relay_world_expect(w, conn, WZP_SIG_CALL_ANSWER);
+    relay_world_expect(w, conn, WZP_SIG_ROOM_UPDATE);
+    return conn;
 }
 
 void relay_world_call(struct relay_world *w, uint64_t caller_conn, unsigned caller, uint64_t callee_conn,
                       unsigned callee, const char *call_id)
 {
     relay_world_offer(w, caller_conn, caller, callee, call_id, NULL, NULL);
-    take_and_forget(w, callee_conn, WZP_SIG_DIRECT_CALL_OFFER);
-    take_and_forget(w, caller_conn, WZP_SIG_CALL_RINGING);
+    relay_world_expect(w, callee_conn, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, caller_conn, WZP_SIG_CALL_RINGING);
     relay_world_answer(w, callee_conn, call_id, WZP_ACCEPT_GENERIC, NULL, NULL);
-    take_and_forget(w, caller_conn, WZP_SIG_DIRECT_CALL_ANSWER);
-    take_and_forget(w, caller_conn, WZP_SIG_CALL_SETUP);
-    take_and_forget(w, callee_conn, WZP_SIG_CALL_SETUP);
+    relay_world_expect(w, caller_conn, WZP_SIG_DIRECT_CALL_ANSWER);
+    relay_world_expect(w, caller_conn, WZP_SIG_CALL_SETUP);
+    relay_world_expect(w, callee_conn, WZP_SIG_CALL_SETUP);
 }
 
 size_t relay_world_datagram(struct relay_world *w, uint64_t conn, struct wz_bytes data)
 {
     void *const *handles = NULL;
-    const size_t count = wzp_relay_route(w->relay, conn, data, w->now_us, &handles);
+    struct wzp_relay_port *port = wzp_relay_port(w->relay, conn);
+    const size_t count = port ? wzp_relay_route_from(w->relay, port, data, w->now_us, &handles) : 0;
     for (size_t i = 0; i < count; i++) {
         const struct relay_world_conn *to = handles[i];
         assert_true(to->open);
         assert_true(to->id != conn);
+    }
+    if (wzp_relay_is_due(w->relay)) {
+        assert_true(wzp_relay_deadline_us(w->relay) <= w->now_us);
+        relay_world_advance_ms(w, 0);
     }
     return count;
 }

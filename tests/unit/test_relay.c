@@ -11,59 +11,9 @@
 
 #include "tests/support/relay_world.h"
 
-enum { ALICE, BOB, CAROL, DAVE };
-
-#define ALICE_ADDR  "203.0.113.5:40001"
-#define ALICE_LOCAL "192.168.1.10:40001"
-
-static int setup(void **state)
-{
-    *state = relay_world_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    relay_world_free(*state);
-    return 0;
-}
-
-static struct relay_world *restart(void **state, const struct wzp_relay_config *config)
-{
-    relay_world_free(*state);
-    return *state = relay_world_new(config);
-}
-
-static const struct wzp_relay_stats *stats(const struct relay_world *w)
-{
-    return wzp_relay_stats(w->relay);
-}
-
-static void expect(struct relay_world *w, uint64_t conn, enum wzp_signal_kind kind)
-{
-    struct wzp_signal signal = relay_world_take(w, conn, kind);
-    wzp_signal_done(&signal);
-}
-
 static void send_kind(struct relay_world *w, uint64_t conn, enum wzp_signal_kind kind)
 {
     relay_world_send(w, conn, &(struct wzp_signal){ .kind = kind });
-}
-
-static void send_register_of(struct relay_world *w, uint64_t conn, unsigned user)
-{
-    struct wzp_signal signal = { .kind = WZP_SIG_REGISTER_PRESENCE };
-    signal.register_presence.keys.has_identity = true;
-    memcpy(signal.register_presence.keys.identity_pub, w->user[user].ed25519_public, WZP_KEY_BYTES);
-    relay_world_send(w, conn, &signal);
-}
-
-/** Alice rings bob: offer and ringing have been taken. */
-static void ring(struct relay_world *w, uint64_t alice, uint64_t bob, const char *call_id)
-{
-    relay_world_offer(w, alice, ALICE, BOB, call_id, ALICE_ADDR, ALICE_LOCAL);
-    expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
-    expect(w, alice, WZP_SIG_CALL_RINGING);
 }
 
 /* ---- registration ---- */
@@ -72,12 +22,12 @@ static void registering_is_acknowledged_with_the_build(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t conn = relay_world_connect(w, "_signal");
-    send_register_of(w, conn, ALICE);
+    relay_world_send_register(w, conn, ALICE);
     char *text = relay_world_take_text(w, conn);
     assert_string_equal(text, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"test-build\"}}");
     free(text);
-    assert_int_equal(stats(w)->registered, 1);
-    assert_int_equal(stats(w)->registrations_total, 1);
+    assert_int_equal(relay_world_stats(w)->registered, 1);
+    assert_int_equal(relay_world_stats(w)->registrations_total, 1);
 }
 
 static void silent_signal_connection_is_closed_after_ten_seconds(void **state)
@@ -112,23 +62,18 @@ static void any_other_first_message_closes_the_connection(void **state)
     }
 }
 
-static void auth_token_at_an_open_relay_is_tolerated(void **state)
+static void auth_token_to_an_open_relay_breaks_the_handshake(void **state)
 {
     struct relay_world *w = *state;
-    const uint64_t conn = relay_world_connect(w, "_signal");
-    relay_world_send_text(w, conn, "{\"AuthToken\":{\"token\":\"secret\"}}");
-    assert_true(relay_world_is_open(w, conn));
-    send_register_of(w, conn, ALICE);
-    expect(w, conn, WZP_SIG_REGISTER_PRESENCE_ACK);
-}
-
-static void token_alone_does_not_stop_the_register_timer(void **state)
-{
-    struct relay_world *w = *state;
-    const uint64_t conn = relay_world_connect(w, "_signal");
-    relay_world_send_text(w, conn, "{\"AuthToken\":{\"token\":\"secret\"}}");
-    relay_world_advance_ms(w, 10000);
-    assert_false(relay_world_is_open(w, conn));
+    static const char *const names[] = { "_signal", "ops" };
+    for (size_t i = 0; i < 2; i++) {
+        const uint64_t conn = relay_world_connect(w, names[i]);
+        relay_world_send_text(w, conn, "{\"AuthToken\":{\"token\":\"secret\"}}");
+        assert_false(relay_world_is_open(w, conn));
+        assert_int_equal(relay_world_waiting(w, conn), 0);
+        assert_string_equal(relay_world_conn(w, conn)->close_reason, i ? "call offer expected" : "");
+    }
+    assert_int_equal(w->token_conn, 0); /* nobody was asked about it */
 }
 
 static void newer_registration_takes_over_and_the_old_ones_end_changes_nothing(void **state)
@@ -136,19 +81,19 @@ static void newer_registration_takes_over_and_the_old_ones_end_changes_nothing(v
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE);
     const uint64_t bob_old = relay_world_register(w, BOB), bob_new = relay_world_register(w, BOB);
-    assert_int_equal(stats(w)->registered, 2);
+    assert_int_equal(relay_world_stats(w)->registered, 2);
     relay_world_drop(w, bob_old);
-    assert_int_equal(stats(w)->registered, 2);
+    assert_int_equal(relay_world_stats(w)->registered, 2);
     relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
-    expect(w, bob_new, WZP_SIG_DIRECT_CALL_OFFER);
-    expect(w, alice, WZP_SIG_CALL_RINGING);
+    relay_world_expect(w, bob_new, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, alice, WZP_SIG_CALL_RINGING);
 }
 
 static void calls_survive_the_end_of_a_replaced_connection(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob_old = relay_world_register(w, BOB);
-    ring(w, alice, bob_old, "c1");
+    relay_world_ring(w, alice, bob_old, "c1");
     const uint64_t bob_new = relay_world_register(w, BOB);
     relay_world_drop(w, bob_old);
     assert_int_equal(relay_world_waiting(w, alice), 0);
@@ -163,10 +108,10 @@ static void replaced_connection_may_ask_but_places_no_calls(void **state)
     relay_world_register(w, ALICE);
     relay_world_register(w, BOB);
     send_kind(w, old, WZP_SIG_REFLECT);
-    expect(w, old, WZP_SIG_REFLECT_RESPONSE);
+    relay_world_expect(w, old, WZP_SIG_REFLECT_RESPONSE);
     relay_world_offer(w, old, ALICE, BOB, "c1", NULL, NULL);
     relay_world_take_hangup(w, old, WZP_HANGUP_ERROR, "c1");
-    assert_int_equal(stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
 }
 
 static void registering_again_on_a_replaced_connection_claims_it_back(void **state)
@@ -174,23 +119,23 @@ static void registering_again_on_a_replaced_connection_claims_it_back(void **sta
     struct relay_world *w = *state;
     const uint64_t first = relay_world_register(w, ALICE), second = relay_world_register(w, ALICE);
     const uint64_t bob = relay_world_register(w, BOB);
-    send_register_of(w, first, ALICE);
-    expect(w, first, WZP_SIG_REGISTER_PRESENCE_ACK);
+    relay_world_send_register(w, first, ALICE);
+    relay_world_expect(w, first, WZP_SIG_REGISTER_PRESENCE_ACK);
     relay_world_offer(w, bob, BOB, ALICE, "c1", NULL, NULL);
-    expect(w, first, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, first, WZP_SIG_DIRECT_CALL_OFFER);
     assert_int_equal(relay_world_waiting(w, second), 0);
-    assert_int_equal(stats(w)->registered, 2);
+    assert_int_equal(relay_world_stats(w)->registered, 2);
 }
 
 static void second_key_on_one_connection_is_refused(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t conn = relay_world_register(w, ALICE);
-    send_register_of(w, conn, BOB);
+    relay_world_send_register(w, conn, BOB);
     struct wzp_signal ack = relay_world_take(w, conn, WZP_SIG_REGISTER_PRESENCE_ACK);
     assert_false(ack.register_ack.success);
     wzp_signal_done(&ack);
-    assert_int_equal(stats(w)->registered, 1);
+    assert_int_equal(relay_world_stats(w)->registered, 1);
     assert_true(relay_world_is_open(w, conn));
 }
 
@@ -203,8 +148,8 @@ static void nat_probe_under_the_zero_key_is_answered_but_is_nobody(void **state)
     assert_true(ack.register_ack.success);
     wzp_signal_done(&ack);
     send_kind(w, probe, WZP_SIG_REFLECT);
-    expect(w, probe, WZP_SIG_REFLECT_RESPONSE);
-    assert_int_equal(stats(w)->registered, 1);
+    relay_world_expect(w, probe, WZP_SIG_REFLECT_RESPONSE);
+    assert_int_equal(relay_world_stats(w)->registered, 1);
 
     const uint8_t zero[WZP_KEY_BYTES] = { 0 };
     char fingerprint[WZP_FINGERPRINT_TEXT], json[1024];
@@ -221,10 +166,10 @@ static void nat_probe_under_the_zero_key_is_answered_but_is_nobody(void **state)
 
 static void full_relay_says_so(void **state)
 {
-    struct relay_world *w = restart(state, &(struct wzp_relay_config){ .max_registrations = 1 });
+    struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .max_registrations = 1 });
     relay_world_register(w, ALICE);
     const uint64_t bob = relay_world_connect(w, "_signal");
-    send_register_of(w, bob, BOB);
+    relay_world_send_register(w, bob, BOB);
     struct wzp_signal ack = relay_world_take(w, bob, WZP_SIG_REGISTER_PRESENCE_ACK);
     assert_false(ack.register_ack.success);
     assert_string_equal(ack.register_ack.error, "relay is full");
@@ -247,14 +192,14 @@ static void reflect_shows_the_address_the_connection_came_from(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const uint64_t conn = relay_world_connect_from(w, "_signal", rows[i].remote, RELAY_WORLD_LOCAL);
-        send_register_of(w, conn, ALICE);
-        expect(w, conn, WZP_SIG_REGISTER_PRESENCE_ACK);
+        relay_world_send_register(w, conn, ALICE);
+        relay_world_expect(w, conn, WZP_SIG_REGISTER_PRESENCE_ACK);
         relay_world_send_text(w, conn, "\"Reflect\"");
         struct wzp_signal answer = relay_world_take(w, conn, WZP_SIG_REFLECT_RESPONSE);
         assert_string_equal(answer.reflect_response.observed_addr, rows[i].shown);
         wzp_signal_done(&answer);
     }
-    assert_int_equal(stats(w)->reflects_total, 3);
+    assert_int_equal(relay_world_stats(w)->reflects_total, 3);
 }
 
 static void ping_is_echoed(void **state)
@@ -277,12 +222,12 @@ static void bad_and_unknown_messages_are_counted_and_the_connection_lives(void *
     relay_world_send_text(w, conn, "{\"FromTheFuture\":{\"x\":1}}");
     relay_world_send_text(w, conn, "\"Hold\"");
     relay_world_send_text(w, conn, "{\"CallRinging\":{\"call_id\":\"c1\"}}");
-    assert_int_equal(stats(w)->bad_signals, 3);
-    assert_int_equal(stats(w)->unknown_signals, 1);
-    assert_int_equal(stats(w)->unexpected_signals, 2);
+    assert_int_equal(relay_world_stats(w)->bad_signals, 3);
+    assert_int_equal(relay_world_stats(w)->unknown_signals, 1);
+    assert_int_equal(relay_world_stats(w)->unexpected_signals, 2);
     assert_int_equal(relay_world_waiting(w, conn), 0);
     send_kind(w, conn, WZP_SIG_REFLECT);
-    expect(w, conn, WZP_SIG_REFLECT_RESPONSE);
+    relay_world_expect(w, conn, WZP_SIG_REFLECT_RESPONSE);
 }
 
 /* ---- draining ---- */
@@ -291,12 +236,12 @@ static void draining_refuses_what_is_new_and_serves_what_is_there(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     wzp_relay_drain(w->relay);
     assert_false(wzp_relay_is_drained(w->relay));
 
     const uint64_t carol = relay_world_connect(w, "_signal");
-    send_register_of(w, carol, CAROL);
+    relay_world_send_register(w, carol, CAROL);
     struct wzp_signal ack = relay_world_take(w, carol, WZP_SIG_REGISTER_PRESENCE_ACK);
     assert_false(ack.register_ack.success);
     wzp_signal_done(&ack);
@@ -306,7 +251,7 @@ static void draining_refuses_what_is_new_and_serves_what_is_there(void **state)
     relay_world_register(w, ALICE); /* a party of a call may reconnect */
 
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_GENERIC, NULL, NULL);
-    expect(w, bob, WZP_SIG_CALL_SETUP);
+    relay_world_expect(w, bob, WZP_SIG_CALL_SETUP);
     relay_world_hangup(w, bob, WZP_HANGUP_NORMAL, "c1");
     assert_true(wzp_relay_is_drained(w->relay));
 }
@@ -347,14 +292,13 @@ static void steps_about_unknown_connections_are_harmless(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, relay_world_setup, relay_world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(registering_is_acknowledged_with_the_build),
         TEST(silent_signal_connection_is_closed_after_ten_seconds),
         TEST(registered_connection_has_no_timer),
         TEST(any_other_first_message_closes_the_connection),
-        TEST(auth_token_at_an_open_relay_is_tolerated),
-        TEST(token_alone_does_not_stop_the_register_timer),
+        TEST(auth_token_to_an_open_relay_breaks_the_handshake),
         TEST(newer_registration_takes_over_and_the_old_ones_end_changes_nothing),
         TEST(calls_survive_the_end_of_a_replaced_connection),
         TEST(replaced_connection_may_ask_but_places_no_calls),

@@ -10,57 +10,8 @@
 
 #include "tests/support/relay_world.h"
 
-enum { ALICE, BOB, CAROL };
-
-#define ALICE_ADDR  "203.0.113.5:40001"
-#define ALICE_LOCAL "192.168.1.10:40001"
-#define BOB_ADDR    "198.51.100.9:40002"
-#define BOB_LOCAL   "192.168.7.2:40002"
-
-static int setup(void **state)
-{
-    *state = relay_world_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    relay_world_free(*state);
-    return 0;
-}
-
-static struct relay_world *restart(void **state, const struct wzp_relay_config *config)
-{
-    relay_world_free(*state);
-    return *state = relay_world_new(config);
-}
-
-static const struct wzp_relay_stats *stats(const struct relay_world *w)
-{
-    return wzp_relay_stats(w->relay);
-}
-
-static void expect(struct relay_world *w, uint64_t conn, enum wzp_signal_kind kind)
-{
-    struct wzp_signal signal = relay_world_take(w, conn, kind);
-    wzp_signal_done(&signal);
-}
-
-static void send_register_of(struct relay_world *w, uint64_t conn, unsigned user)
-{
-    struct wzp_signal signal = { .kind = WZP_SIG_REGISTER_PRESENCE };
-    signal.register_presence.keys.has_identity = true;
-    memcpy(signal.register_presence.keys.identity_pub, w->user[user].ed25519_public, WZP_KEY_BYTES);
-    relay_world_send(w, conn, &signal);
-}
-
-/** Alice rings bob: offer and ringing have been taken. */
-static void ring(struct relay_world *w, uint64_t alice, uint64_t bob, const char *call_id)
-{
-    relay_world_offer(w, alice, ALICE, BOB, call_id, ALICE_ADDR, ALICE_LOCAL);
-    expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
-    expect(w, alice, WZP_SIG_CALL_RINGING);
-}
+#define BOB_ADDR  "198.51.100.9:40002"
+#define BOB_LOCAL "192.168.7.2:40002"
 
 /* ---- offer ---- */
 
@@ -68,17 +19,17 @@ static void offer_reaches_the_callee_and_the_caller_hears_ringing(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    relay_world_offer(w, alice, ALICE, BOB, "c1", ALICE_ADDR, ALICE_LOCAL);
+    relay_world_offer(w, alice, ALICE, BOB, "c1", RELAY_WORLD_ALICE_ADDR, RELAY_WORLD_ALICE_LOCAL);
     struct wzp_signal offer = relay_world_take(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     assert_string_equal(offer.offer.caller_fingerprint, w->user[ALICE].fingerprint);
-    assert_string_equal(offer.offer.caller_reflexive_addr, ALICE_ADDR);
+    assert_string_equal(offer.offer.caller_reflexive_addr, RELAY_WORLD_ALICE_ADDR);
     assert_int_equal(offer.offer.caller_local_addrs.count, 1);
-    assert_string_equal(offer.offer.caller_local_addrs.text[0], ALICE_LOCAL);
+    assert_string_equal(offer.offer.caller_local_addrs.text[0], RELAY_WORLD_ALICE_LOCAL);
     wzp_signal_done(&offer);
     struct wzp_signal ringing = relay_world_take(w, alice, WZP_SIG_CALL_RINGING);
     assert_string_equal(ringing.ringing.call_id, "c1");
     wzp_signal_done(&ringing);
-    assert_int_equal(stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
 }
 
 static void unknown_fields_of_offer_and_answer_survive(void **state)
@@ -86,22 +37,21 @@ static void unknown_fields_of_offer_and_answer_survive(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     char json[2048];
-    snprintf(
-        json, sizeof json,
-        "{\"DirectCallOffer\":{\"caller_fingerprint\":\"somebody else\",\"caller_alias\":null,"
-        "\"target_fingerprint\":\"%s\",\"call_id\":\"c1\","
-        "\"identity_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
-        "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
-        "\"signature\":[],\"supported_profiles\":[],\"dialled_number\":\"4711\",\"future\":{\"a\":[1,2]}}}",
-        w->user[BOB].fingerprint);
+    snprintf(json, sizeof json,
+             "{\"DirectCallOffer\":{\"caller_fingerprint\":\"somebody else\",\"caller_alias\":null,"
+             "\"target_fingerprint\":\"%s\",\"call_id\":\"c1\","
+             "\"identity_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+             "\"ephemeral_pub\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],"
+             "\"signature\":[],\"supported_profiles\":[],\"dialled_number\":\"4711\",\"future\":{\"a\":[1,2]}}}",
+             w->user[BOB].fingerprint);
     relay_world_send_text(w, alice, json);
     char *text = relay_world_take_text(w, bob);
     assert_non_null(strstr(text, "\"future\":{\"a\":[1,2]}"));
     assert_non_null(strstr(text, "\"dialled_number\":\"4711\""));
     free(text);
-    relay_world_send_text(
-        w, bob, "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\",\"x\":7}}");
-    expect(w, alice, WZP_SIG_CALL_RINGING);
+    relay_world_send_text(w, bob,
+                          "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\",\"x\":7}}");
+    relay_world_expect(w, alice, WZP_SIG_CALL_RINGING);
     text = relay_world_take_text(w, alice);
     assert_non_null(strstr(text, "\"x\":7"));
     free(text);
@@ -115,7 +65,7 @@ static void caller_fingerprint_is_the_registered_one_whatever_the_offer_says(voi
     struct wzp_signal offer = relay_world_take(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     assert_string_equal(offer.offer.caller_fingerprint, w->user[ALICE].fingerprint);
     wzp_signal_done(&offer);
-    assert_int_equal(stats(w)->refused_wrong_party, 1);
+    assert_int_equal(relay_world_stats(w)->refused_wrong_party, 1);
 }
 
 static void target_may_be_written_in_capitals_and_without_colons(void **state)
@@ -130,7 +80,7 @@ static void target_may_be_written_in_capitals_and_without_colons(void **state)
     }
     memcpy(w->user[BOB].fingerprint, bare, sizeof bare);
     relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
-    expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
 }
 
 static void offer_to_somebody_offline_ends_without_ringing(void **state)
@@ -140,7 +90,7 @@ static void offer_to_somebody_offline_ends_without_ringing(void **state)
     relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
     relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
     assert_int_equal(relay_world_waiting(w, alice), 0);
-    assert_int_equal(stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
 }
 
 static void offer_to_a_nonsense_fingerprint_ends_without_ringing(void **state)
@@ -165,11 +115,11 @@ static void repeated_call_id_of_ones_own_live_call_is_ignored(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, alice, ALICE, BOB, "C1", NULL, NULL);
     assert_int_equal(relay_world_waiting(w, alice), 0); /* a Hangup would end the call that rings */
     assert_int_equal(relay_world_waiting(w, bob), 0);
-    assert_int_equal(stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
 }
 
 static void repeated_call_id_of_a_strangers_call_is_refused(void **state)
@@ -177,7 +127,7 @@ static void repeated_call_id_of_a_strangers_call_is_refused(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     const uint64_t carol = relay_world_register(w, CAROL);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, carol, CAROL, ALICE, "c1", NULL, NULL);
     relay_world_take_hangup(w, carol, WZP_HANGUP_ERROR, "c1");
     assert_int_equal(relay_world_waiting(w, alice), 0);
@@ -195,7 +145,7 @@ static void illegal_call_id_is_refused(void **state)
         relay_world_take_hangup(w, alice, WZP_HANGUP_ERROR, ids[i]);
     }
     assert_int_equal(relay_world_waiting(w, bob), 0);
-    assert_int_equal(stats(w)->refused_limits, 5);
+    assert_int_equal(relay_world_stats(w)->refused_limits, 5);
 }
 
 static void longest_legal_call_id_works(void **state)
@@ -207,7 +157,7 @@ static void longest_legal_call_id_works(void **state)
 
 static void offers_beyond_the_rate_are_refused_until_time_has_passed(void **state)
 {
-    struct relay_world *w = restart(state, &(struct wzp_relay_config){ .offers_per_minute = 2 });
+    struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .offers_per_minute = 2 });
     const uint64_t alice = relay_world_register(w, ALICE);
     for (int i = 0; i < 2; i++) {
         relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
@@ -225,7 +175,7 @@ static void offers_beyond_the_rate_are_refused_until_time_has_passed(void **stat
 
 static void registering_anew_earns_no_offers(void **state)
 {
-    struct relay_world *w = restart(state, &(struct wzp_relay_config){ .offers_per_minute = 1 });
+    struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .offers_per_minute = 1 });
     const uint64_t alice = relay_world_register(w, ALICE);
     relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
     relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
@@ -236,9 +186,9 @@ static void registering_anew_earns_no_offers(void **state)
 
 static void calls_beyond_the_limit_are_refused(void **state)
 {
-    struct relay_world *w = restart(state, &(struct wzp_relay_config){ .max_calls = 1 });
+    struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .max_calls = 1 });
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, alice, ALICE, BOB, "c2", NULL, NULL);
     relay_world_take_hangup(w, alice, WZP_HANGUP_ERROR, "c2");
     assert_int_equal(relay_world_waiting(w, bob), 0);
@@ -251,7 +201,7 @@ static void client_that_cannot_tell_calls_apart_gets_one_at_a_time(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), carol = relay_world_register(w, CAROL);
     const uint64_t bob = relay_world_register_plain(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, carol, CAROL, BOB, "c2", NULL, NULL);
     relay_world_take_hangup(w, carol, WZP_HANGUP_BUSY, "c2");
     assert_int_equal(relay_world_waiting(w, bob), 0);
@@ -262,7 +212,7 @@ static void plain_client_that_calls_somebody_is_busy_too(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register_plain(w, ALICE), bob = relay_world_register(w, BOB);
     const uint64_t carol = relay_world_register(w, CAROL);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, carol, CAROL, ALICE, "c2", NULL, NULL);
     relay_world_take_hangup(w, carol, WZP_HANGUP_BUSY, "c2");
 }
@@ -271,10 +221,10 @@ static void plain_client_is_free_again_after_its_call(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register_plain(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_send_text(w, bob, "{\"Hangup\":{\"reason\":\"Normal\"}}");
     relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
-    ring(w, alice, bob, "c2");
+    relay_world_ring(w, alice, bob, "c2");
 }
 
 static void client_that_hung_up_with_an_id_once_may_have_several_calls(void **state)
@@ -282,12 +232,12 @@ static void client_that_hung_up_with_an_id_once_may_have_several_calls(void **st
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), carol = relay_world_register(w, CAROL);
     const uint64_t bob = relay_world_register_plain(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_hangup(w, bob, WZP_HANGUP_NORMAL, "c1");
     relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
-    ring(w, alice, bob, "c2");
+    relay_world_ring(w, alice, bob, "c2");
     relay_world_offer(w, carol, CAROL, BOB, "c3", NULL, NULL);
-    expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
 }
 
 static void wrong_signature_makes_no_client_able_to_tell_calls_apart(void **state)
@@ -302,8 +252,9 @@ static void wrong_signature_makes_no_client_able_to_tell_calls_apart(void **stat
     memcpy(keys->identity_pub, w->user[BOB].ed25519_public, WZP_KEY_BYTES);
     assert_int_equal(wzp_sign_register(&w->user[ALICE], keys->signature), 0);
     relay_world_send(w, bob, &signal);
-    expect(w, bob, WZP_SIG_REGISTER_PRESENCE_ACK); /* still registered: the reference signs nothing either */
-    ring(w, alice, bob, "c1");
+    relay_world_expect(w, bob,
+                       WZP_SIG_REGISTER_PRESENCE_ACK); /* still registered: the reference signs nothing either */
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_offer(w, carol, CAROL, BOB, "c2", NULL, NULL);
     relay_world_take_hangup(w, carol, WZP_HANGUP_BUSY, "c2");
 }
@@ -315,11 +266,11 @@ static void five_calls_at_once_on_one_identity_end_one_by_one(void **state)
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     for (int i = 0; i < 5; i++)
         relay_world_call(w, alice, ALICE, bob, BOB, id[i]);
-    assert_int_equal(stats(w)->calls, 5);
+    assert_int_equal(relay_world_stats(w)->calls, 5);
     for (int i = 4; i >= 0; i--) {
         relay_world_hangup(w, i % 2 ? alice : bob, WZP_HANGUP_NORMAL, id[i]);
         relay_world_take_hangup(w, i % 2 ? bob : alice, WZP_HANGUP_NORMAL, id[i]);
-        assert_int_equal(stats(w)->calls, i);
+        assert_int_equal(relay_world_stats(w)->calls, i);
     }
     assert_int_equal(relay_world_waiting(w, alice), 0);
     assert_int_equal(relay_world_waiting(w, bob), 0);
@@ -331,7 +282,7 @@ static void trusted_answer_cross_wires_both_addresses(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_TRUSTED, BOB_ADDR, BOB_LOCAL);
 
     struct wzp_signal answer = relay_world_take(w, alice, WZP_SIG_DIRECT_CALL_ANSWER); /* before the setup */
@@ -347,19 +298,19 @@ static void trusted_answer_cross_wires_both_addresses(void **state)
     wzp_signal_done(&to_alice);
     struct wzp_signal to_bob = relay_world_take(w, bob, WZP_SIG_CALL_SETUP);
     assert_string_equal(to_bob.setup.room, "call-c1");
-    assert_string_equal(to_bob.setup.peer_direct_addr, ALICE_ADDR);
-    assert_string_equal(to_bob.setup.peer_local_addrs.text[0], ALICE_LOCAL);
+    assert_string_equal(to_bob.setup.peer_direct_addr, RELAY_WORLD_ALICE_ADDR);
+    assert_string_equal(to_bob.setup.peer_local_addrs.text[0], RELAY_WORLD_ALICE_LOCAL);
     wzp_signal_done(&to_bob);
     assert_non_null(strstr(w->last_accepted, "call=c1 "));
     assert_non_null(strstr(w->last_accepted, "p2p_viable=true"));
-    assert_int_equal(stats(w)->calls_setup_total, 1);
+    assert_int_equal(relay_world_stats(w)->calls_setup_total, 1);
 }
 
 static void generic_answer_hides_the_callee_even_if_its_client_told(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_GENERIC, BOB_ADDR, BOB_LOCAL);
     for (int i = 0; i < 2; i++) { /* answer and setup */
         char *text = relay_world_take_text(w, alice);
@@ -371,14 +322,14 @@ static void generic_answer_hides_the_callee_even_if_its_client_told(void **state
     }
     struct wzp_signal to_bob = relay_world_take(w, bob, WZP_SIG_CALL_SETUP);
     assert_string_equal(to_bob.setup.peer_direct_addr,
-                        ALICE_ADDR); /* the caller's are shown: as the reference */
+                        RELAY_WORLD_ALICE_ADDR); /* the caller's are shown: as the reference */
     wzp_signal_done(&to_bob);
     assert_non_null(strstr(w->last_accepted, "p2p_viable=false"));
 }
 
 static void strict_privacy_hides_the_caller_until_it_is_trusted(void **state)
 {
-    struct relay_world *w = restart(state, &(struct wzp_relay_config){ .strict_privacy = true });
+    struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .strict_privacy = true });
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     static const struct {
         const char *id;
@@ -386,16 +337,16 @@ static void strict_privacy_hides_the_caller_until_it_is_trusted(void **state)
         bool shown;
     } rows[] = { { "c1", WZP_ACCEPT_GENERIC, false }, { "c2", WZP_ACCEPT_TRUSTED, true } };
     for (size_t i = 0; i < 2; i++) {
-        relay_world_offer(w, alice, ALICE, BOB, rows[i].id, ALICE_ADDR, ALICE_LOCAL);
+        relay_world_offer(w, alice, ALICE, BOB, rows[i].id, RELAY_WORLD_ALICE_ADDR, RELAY_WORLD_ALICE_LOCAL);
         char *offer = relay_world_take_text(w, bob);
-        assert_null(strstr(offer, ALICE_ADDR));
-        assert_null(strstr(offer, ALICE_LOCAL));
+        assert_null(strstr(offer, RELAY_WORLD_ALICE_ADDR));
+        assert_null(strstr(offer, RELAY_WORLD_ALICE_LOCAL));
         free(offer);
         relay_world_answer(w, bob, rows[i].id, rows[i].mode, BOB_ADDR, NULL);
         char *to_bob = relay_world_take_text(w, bob);
         assert_non_null(strstr(to_bob, "CallSetup"));
-        assert_int_equal(strstr(to_bob, ALICE_ADDR) != NULL, rows[i].shown);
-        assert_int_equal(strstr(to_bob, ALICE_LOCAL) != NULL, rows[i].shown);
+        assert_int_equal(strstr(to_bob, RELAY_WORLD_ALICE_ADDR) != NULL, rows[i].shown);
+        assert_int_equal(strstr(to_bob, RELAY_WORLD_ALICE_LOCAL) != NULL, rows[i].shown);
         free(to_bob);
     }
 }
@@ -405,12 +356,11 @@ static void setup_without_addresses_leaves_the_fields_out(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     relay_world_offer(w, alice, ALICE, BOB, "c1", NULL, NULL);
-    expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
+    relay_world_expect(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_TRUSTED, NULL, NULL);
     char *text = relay_world_take_text(w, bob);
     assert_string_equal(
-        text,
-        "{\"CallSetup\":{\"call_id\":\"c1\",\"room\":\"call-c1\",\"relay_addr\":\"" RELAY_WORLD_LOCAL "\"}}");
+        text, "{\"CallSetup\":{\"call_id\":\"c1\",\"room\":\"call-c1\",\"relay_addr\":\"" RELAY_WORLD_LOCAL "\"}}");
     free(text);
 }
 
@@ -419,13 +369,13 @@ static void each_party_is_told_the_relay_address_it_came_in_on(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_connect_from(w, "_signal", "10.0.0.5:1", "10.0.0.1:4433");
     const uint64_t bob = relay_world_connect_from(w, "_signal", "[2001:db8::5]:1", "[2001:db8::1]:4433");
-    send_register_of(w, alice, ALICE);
-    expect(w, alice, WZP_SIG_REGISTER_PRESENCE_ACK);
-    send_register_of(w, bob, BOB);
-    expect(w, bob, WZP_SIG_REGISTER_PRESENCE_ACK);
-    ring(w, alice, bob, "c1");
+    relay_world_send_register(w, alice, ALICE);
+    relay_world_expect(w, alice, WZP_SIG_REGISTER_PRESENCE_ACK);
+    relay_world_send_register(w, bob, BOB);
+    relay_world_expect(w, bob, WZP_SIG_REGISTER_PRESENCE_ACK);
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_GENERIC, NULL, NULL);
-    expect(w, alice, WZP_SIG_DIRECT_CALL_ANSWER);
+    relay_world_expect(w, alice, WZP_SIG_DIRECT_CALL_ANSWER);
     struct wzp_signal to_alice = relay_world_take(w, alice, WZP_SIG_CALL_SETUP);
     struct wzp_signal to_bob = relay_world_take(w, bob, WZP_SIG_CALL_SETUP);
     assert_string_equal(to_alice.setup.relay_addr, "10.0.0.1:4433");
@@ -438,9 +388,9 @@ static void configured_public_address_is_told_to_everybody(void **state)
 {
     struct wzp_relay_config config = { 0 };
     assert_int_equal(wz_addr_parse("198.51.100.77:5555", &config.public_address), 0);
-    struct relay_world *w = restart(state, &config);
+    struct relay_world *w = relay_world_restart(state, &config);
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_GENERIC, NULL, NULL);
     struct wzp_signal to_bob = relay_world_take(w, bob, WZP_SIG_CALL_SETUP);
     assert_string_equal(to_bob.setup.relay_addr, "198.51.100.77:5555");
@@ -451,12 +401,12 @@ static void reject_becomes_a_declined_hangup_to_the_caller(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_REJECT, BOB_ADDR, NULL);
     relay_world_take_hangup(w, alice, WZP_HANGUP_DECLINED, "c1");
     assert_int_equal(relay_world_waiting(w, alice), 0);
     assert_int_equal(relay_world_waiting(w, bob), 0);
-    assert_int_equal(stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
 }
 
 static void only_the_callee_may_answer(void **state)
@@ -464,15 +414,14 @@ static void only_the_callee_may_answer(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     const uint64_t carol = relay_world_register(w, CAROL);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_answer(w, carol, "c1", WZP_ACCEPT_TRUSTED, BOB_ADDR, NULL);
     relay_world_answer(w, alice, "c1", WZP_ACCEPT_TRUSTED, BOB_ADDR, NULL);
     relay_world_answer(w, alice, "c1", WZP_ACCEPT_REJECT, NULL, NULL);
-    assert_int_equal(stats(w)->refused_wrong_party, 3);
-    assert_int_equal(stats(w)->calls_setup_total, 0);
-    assert_int_equal(stats(w)->calls, 1);
-    assert_int_equal(
-        relay_world_waiting(w, alice) + relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
+    assert_int_equal(relay_world_stats(w)->refused_wrong_party, 3);
+    assert_int_equal(relay_world_stats(w)->calls_setup_total, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
+    assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
 }
 
 static void second_answer_and_answer_to_an_unknown_call_do_nothing(void **state)
@@ -483,7 +432,7 @@ static void second_answer_and_answer_to_an_unknown_call_do_nothing(void **state)
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_TRUSTED, BOB_ADDR, NULL);
     relay_world_answer(w, bob, "unknown", WZP_ACCEPT_TRUSTED, BOB_ADDR, NULL);
     assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob), 0);
-    assert_int_equal(stats(w)->calls_setup_total, 1);
+    assert_int_equal(relay_world_stats(w)->calls_setup_total, 1);
 }
 
 /* ---- hang-up ---- */
@@ -497,7 +446,7 @@ static void hangup_with_an_id_ends_that_call_only(void **state)
     relay_world_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
     relay_world_take_hangup(w, bob, WZP_HANGUP_NORMAL, "c1");
     assert_int_equal(relay_world_waiting(w, bob), 0);
-    assert_int_equal(stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
 }
 
 static void hangup_without_an_id_ends_all_calls_of_the_sender_and_names_each(void **state)
@@ -512,14 +461,14 @@ static void hangup_without_an_id_ends_all_calls_of_the_sender_and_names_each(voi
     relay_world_take_hangup(w, bob, WZP_HANGUP_NORMAL, "c1");
     relay_world_take_hangup(w, carol, WZP_HANGUP_NORMAL, "c2");
     assert_int_equal(relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
-    assert_int_equal(stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
 }
 
 static void hangup_reason_and_unknown_fields_are_passed_on(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_send_text(w, bob, "{\"Hangup\":{\"reason\":\"Busy\",\"call_id\":\"c1\",\"q850\":17}}");
     char *text = relay_world_take_text(w, alice);
     assert_non_null(strstr(text, "\"reason\":\"Busy\""));
@@ -537,8 +486,8 @@ static void only_a_party_may_hang_up(void **state)
     relay_world_hangup(w, carol, WZP_HANGUP_NORMAL, "c1");
     relay_world_hangup(w, carol, WZP_HANGUP_NORMAL, NULL);
     relay_world_hangup(w, alice, WZP_HANGUP_NORMAL, "unknown");
-    assert_int_equal(stats(w)->calls, 1);
-    assert_int_equal(stats(w)->refused_wrong_party, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->refused_wrong_party, 1);
     assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob), 0);
 }
 
@@ -559,13 +508,13 @@ static void unanswered_call_times_out_for_both(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_advance_ms(w, 119999);
     assert_int_equal(relay_world_waiting(w, alice), 0);
     relay_world_advance_ms(w, 1);
     relay_world_take_hangup(w, alice, WZP_HANGUP_TIMEOUT, "c1");
     relay_world_take_hangup(w, bob, WZP_HANGUP_TIMEOUT, "c1");
-    assert_int_equal(stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
     relay_world_answer(w, bob, "c1", WZP_ACCEPT_GENERIC, NULL, NULL); /* too late */
     assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob), 0);
 }
@@ -584,11 +533,11 @@ static void vanished_callee_ends_the_call_with_an_error(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_drop(w, bob);
     relay_world_take_hangup(w, alice, WZP_HANGUP_ERROR, "c1");
-    assert_int_equal(stats(w)->registered, 1);
-    assert_int_equal(stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->registered, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
     relay_world_offer(w, alice, ALICE, BOB, "c2", NULL, NULL);
     relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c2");
 }
@@ -598,7 +547,7 @@ static void vanished_caller_ends_all_its_calls(void **state)
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
     const uint64_t carol = relay_world_register(w, CAROL);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_call(w, alice, ALICE, carol, CAROL, "c2");
     relay_world_drop(w, alice);
     relay_world_take_hangup(w, bob, WZP_HANGUP_ERROR, "c1");
@@ -612,8 +561,8 @@ static void two_parties_that_vanish_together_leave_no_call(void **state)
     relay_world_call(w, alice, ALICE, bob, BOB, "c1");
     relay_world_drop(w, alice);
     relay_world_drop(w, bob);
-    assert_int_equal(stats(w)->calls, 0);
-    assert_int_equal(stats(w)->registered, 0);
+    assert_int_equal(relay_world_stats(w)->calls, 0);
+    assert_int_equal(relay_world_stats(w)->registered, 0);
     relay_world_advance_ms(w, 60000);
     assert_true(wzp_relay_deadline_us(w->relay) == UINT64_MAX);
 }
@@ -635,7 +584,7 @@ static void path_report_goes_to_the_other_party_of_that_call_only(void **state)
     wzp_signal_done(&report);
     assert_int_equal(relay_world_waiting(w, bob) + relay_world_waiting(w, carol), 0);
     relay_world_path_report(w, carol, "c1", true);
-    assert_int_equal(stats(w)->refused_wrong_party, 1);
+    assert_int_equal(relay_world_stats(w)->refused_wrong_party, 1);
     assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob), 0);
 }
 
@@ -643,7 +592,7 @@ static void path_report_before_the_answer_is_dropped(void **state)
 {
     struct relay_world *w = *state;
     const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register(w, BOB);
-    ring(w, alice, bob, "c1");
+    relay_world_ring(w, alice, bob, "c1");
     relay_world_path_report(w, alice, "c1", true);
     assert_int_equal(relay_world_waiting(w, bob), 0);
 }
@@ -656,12 +605,12 @@ static void call_on_a_direct_path_needs_no_room_and_lives_on(void **state)
     relay_world_path_report(w, alice, "c1", true);
     relay_world_path_report(w, bob, "c1", true);
     relay_world_advance_ms(w, 3600 * 1000);
-    assert_int_equal(stats(w)->calls, 1);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, relay_world_setup, relay_world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(offer_reaches_the_callee_and_the_caller_hears_ringing),
         TEST(unknown_fields_of_offer_and_answer_survive),

@@ -360,9 +360,9 @@ static void *read_counters(void *arg)
     struct reader *r = arg;
     while (!atomic_load(&r->stop)) {
         struct wzp_relay_stats now;
-        uint64_t in_out[2];
+        struct wzp_relay_call_flow flow;
         wzp_relay_server_stats(r->server, &now);
-        (void)wzp_relay_server_call_counts(r->server, "c1", in_out);
+        (void)wzp_relay_server_call_flow(r->server, "c1", &flow);
         r->went_back |= now.packets_forwarded < r->last_forwarded;
         r->last_forwarded = now.packets_forwarded;
         r->reads++;

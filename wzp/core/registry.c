@@ -6,8 +6,8 @@
 /** A party of at least one live call. */
 struct wzp_registry_user {
     struct wz_hash_node by_fingerprint;
-    char fingerprint[WZP_FINGERPRINT_TEXT];
     struct wz_list calls; /* of struct wzp_registry_link */
+    char fingerprint[];
 };
 
 static char lower(char c)
@@ -87,10 +87,11 @@ static int link_user(struct wzp_registry *reg, struct wzp_registry_call *call, e
     const char *fingerprint = call->fingerprint[party];
     struct wzp_registry_user *user = find_user(reg, fingerprint);
     if (!user) {
-        if (!(user = calloc(1, sizeof *user)))
+        const size_t text_bytes = strlen(fingerprint) + 1;
+        if (!(user = calloc(1, sizeof *user + text_bytes)))
             return -ENOMEM;
         wz_list_init(&user->calls);
-        memcpy(user->fingerprint, fingerprint, sizeof user->fingerprint);
+        memcpy(user->fingerprint, fingerprint, text_bytes);
         if (wz_hash_insert(&reg->users, &user->by_fingerprint, wz_bytes_str(user->fingerprint)) != 0) {
             free(user);
             return -ENOMEM;
@@ -147,7 +148,9 @@ static void review_setup(struct wzp_registry *reg, struct wzp_registry_call *cal
 {
     if (call->state != WZP_REGISTRY_ACTIVE)
         return;
-    const bool direct = call->reports_direct[0] && call->reports_direct[1];
+    if (call->away[0] || call->away[1])
+        return; /* that timer runs, and is the shorter one */
+    const bool direct = wzp_registry_is_direct(call);
     const bool complete = direct || (call->in_room[0] && call->in_room[1]);
     const bool abandoned = !direct && !call->in_room[0] && !call->in_room[1];
     if (complete)
@@ -174,8 +177,19 @@ int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits
     *reg = fresh;
     wz_list_init(&reg->ring_queue);
     wz_list_init(&reg->setup_queue);
+    wz_list_init(&reg->away_queue);
     wz_list_init(&reg->ended_queue);
     return 0;
+}
+
+static void free_call(struct wzp_registry_call *call)
+{
+    for (size_t i = 0; i < 2; i++) {
+        wzp_registry_addrs_done(&call->addrs[i]);
+        free(call->fingerprint[i]);
+    }
+    free(call->peer_relay_fp);
+    free(call);
 }
 
 static void forget(struct wzp_registry *reg, struct wzp_registry_call *call)
@@ -184,13 +198,11 @@ static void forget(struct wzp_registry *reg, struct wzp_registry_call *call)
     unlink_user(reg, &call->link[WZP_REGISTRY_CALLER]);
     unlink_user(reg, &call->link[WZP_REGISTRY_CALLEE]);
     wz_hash_remove(&reg->calls, &call->by_id);
-    for (size_t i = 0; i < 2; i++)
-        wzp_registry_addrs_done(&call->addrs[i]);
     if (call->state == WZP_REGISTRY_ENDED)
         reg->ended--;
     else
         reg->live--;
-    free(call);
+    free_call(call);
 }
 
 static void forget_visit(void *arg, struct wz_hash_node *node)
@@ -217,23 +229,20 @@ static struct wzp_registry_call *new_call(const char *call_id, const char *calle
     memcpy(call->room, WZP_CALL_ROOM_PREFIX, sizeof WZP_CALL_ROOM_PREFIX - 1);
     memcpy(call->room + sizeof WZP_CALL_ROOM_PREFIX - 1, call_id, id_bytes);
     (void)make_key(call_id, call->key); /* the caller has checked the id */
-    memcpy(call->fingerprint[WZP_REGISTRY_CALLER], caller, strlen(caller) + 1);
-    memcpy(call->fingerprint[WZP_REGISTRY_CALLEE], callee, strlen(callee) + 1);
     wz_list_init(&call->timer);
     call->due_us = WZP_REGISTRY_NEVER;
+    if (!(call->fingerprint[WZP_REGISTRY_CALLER] = strdup(caller)) ||
+        !(call->fingerprint[WZP_REGISTRY_CALLEE] = strdup(callee))) {
+        free_call(call);
+        return NULL;
+    }
     return call;
-}
-
-static bool is_fingerprint_text(const char *text)
-{
-    return strnlen(text, WZP_FINGERPRINT_TEXT) == WZP_FINGERPRINT_TEXT - 1;
 }
 
 int wzp_registry_add(struct wzp_registry *reg, const char *call_id, const char *caller, const char *callee,
                      const struct wzp_registry_addrs *addrs, uint64_t now_us, struct wzp_registry_call **ret)
 {
-    if (!wzp_registry_id_is_legal(call_id) || !is_fingerprint_text(caller) || !is_fingerprint_text(callee) ||
-        strcmp(caller, callee) == 0)
+    if (!wzp_registry_id_is_legal(call_id) || !caller[0] || !callee[0] || strcmp(caller, callee) == 0)
         return -EINVAL;
     if (wzp_registry_find(reg, call_id))
         return -EEXIST;
@@ -257,8 +266,7 @@ int wzp_registry_add(struct wzp_registry *reg, const char *call_id, const char *
 no_memory:
     unlink_user(reg, &call->link[WZP_REGISTRY_CALLER]);
     unlink_user(reg, &call->link[WZP_REGISTRY_CALLEE]);
-    wzp_registry_addrs_done(&call->addrs[WZP_REGISTRY_CALLER]);
-    free(call);
+    free_call(call);
     return -ENOMEM;
 }
 
@@ -299,6 +307,8 @@ void wzp_registry_end(struct wzp_registry *reg, struct wzp_registry_call *call, 
         unlink_user(reg, &call->link[i]);
         wzp_registry_addrs_done(&call->addrs[i]);
     }
+    free(call->peer_relay_fp);
+    call->peer_relay_fp = NULL;
     reg->live--;
     reg->ended++;
     timer_start(call, &reg->ended_queue, now_us + reg->limits.keep_us);
@@ -323,6 +333,43 @@ void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call 
         return;
     call->reports_direct[party] = direct;
     review_setup(reg, call, now_us);
+}
+
+bool wzp_registry_is_direct(const struct wzp_registry_call *call)
+{
+    return call->state == WZP_REGISTRY_ACTIVE && call->reports_direct[0] && call->reports_direct[1];
+}
+
+bool wzp_registry_set_away(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                           bool is_away, uint64_t now_us)
+{
+    if (party == WZP_REGISTRY_NOBODY || call->state != WZP_REGISTRY_ACTIVE || call->away[party] == is_away)
+        return true;
+    if (is_away && (call->away[0] || call->away[1]))
+        return false;
+    call->away[party] = is_away;
+    if (is_away) {
+        timer_start(call, &reg->away_queue, now_us + reg->limits.away_us);
+    } else {
+        timer_stop(call);
+        review_setup(reg, call, now_us); /* the path may have broken meanwhile */
+    }
+    return true;
+}
+
+int wzp_registry_set_peer_relay(struct wzp_registry_call *call, const char *peer_relay_fp)
+{
+    char *copy = NULL;
+    if (peer_relay_fp) {
+        const size_t len = strnlen(peer_relay_fp, WZP_REGISTRY_RELAY_TEXT_MAX + 1);
+        if (len == 0 || len > WZP_REGISTRY_RELAY_TEXT_MAX || call->state == WZP_REGISTRY_ENDED)
+            return -EINVAL;
+        if (!(copy = strdup(peer_relay_fp)))
+            return -ENOMEM;
+    }
+    free(call->peer_relay_fp);
+    call->peer_relay_fp = copy;
+    return 0;
 }
 
 /* ---- looking up ---- */
@@ -352,6 +399,14 @@ struct wzp_registry_call *wzp_registry_first_of(const struct wzp_registry *reg, 
     return wz_container_of(user->calls.next, struct wzp_registry_link, node)->call;
 }
 
+struct wzp_registry_call *wzp_registry_next_of(const struct wzp_registry_call *call, enum wzp_registry_party party)
+{
+    const struct wzp_registry_link *link = &call->link[party];
+    if (!link->user || link->node.next == &link->user->calls)
+        return NULL;
+    return wz_container_of(link->node.next, struct wzp_registry_link, node)->call;
+}
+
 enum wzp_registry_party wzp_registry_party_of(const struct wzp_registry_call *call, const char *fingerprint)
 {
     if (strcmp(call->fingerprint[WZP_REGISTRY_CALLER], fingerprint) == 0)
@@ -363,7 +418,7 @@ enum wzp_registry_party wzp_registry_party_of(const struct wzp_registry_call *ca
 
 bool wzp_registry_is_forming(const struct wzp_registry_call *call)
 {
-    return call->state != WZP_REGISTRY_ENDED && call->due_us != WZP_REGISTRY_NEVER;
+    return call->state != WZP_REGISTRY_ENDED && call->due_us != WZP_REGISTRY_NEVER && !call->away[0] && !call->away[1];
 }
 
 /* ---- expiry ---- */
@@ -372,8 +427,8 @@ struct wzp_registry_call *wzp_registry_expired(struct wzp_registry *reg, uint64_
 {
     while (queue_due_us(&reg->ended_queue) <= now_us && !wz_list_is_empty(&reg->ended_queue))
         forget(reg, queue_head(&reg->ended_queue));
-    struct wz_list *const queues[] = { &reg->ring_queue, &reg->setup_queue };
-    for (size_t i = 0; i < 2; i++) {
+    struct wz_list *const queues[] = { &reg->ring_queue, &reg->setup_queue, &reg->away_queue };
+    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
         struct wzp_registry_call *head = queue_head(queues[i]);
         if (head && head->due_us <= now_us)
             return head;
@@ -384,9 +439,9 @@ struct wzp_registry_call *wzp_registry_expired(struct wzp_registry *reg, uint64_
 uint64_t wzp_registry_deadline_us(const struct wzp_registry *reg)
 {
     const uint64_t due_us[] = { queue_due_us(&reg->ring_queue), queue_due_us(&reg->setup_queue),
-                                queue_due_us(&reg->ended_queue) };
+                                queue_due_us(&reg->away_queue), queue_due_us(&reg->ended_queue) };
     uint64_t first_us = WZP_REGISTRY_NEVER;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof due_us / sizeof due_us[0]; i++)
         if (due_us[i] < first_us)
             first_us = due_us[i];
     return first_us;

@@ -10,6 +10,7 @@
  * Timers: PENDING and RINGING last ring_ms together. An ACTIVE call must settle within setup_ms: both parties
  * in the call's room, or both reporting a direct path. A settled call gets setup_ms again when nobody is left
  * in its room and the path is not direct: so a call whose parties forgot to hang up does not stay for ever.
+ * A call on a direct path outlives the signal connection of one party by away_ms, whatever else happens.
  * All timers of a kind last equally long, so a list in starting order is a queue in order of deadlines. */
 #ifndef WZP_CORE_REGISTRY_H
 #define WZP_CORE_REGISTRY_H
@@ -22,7 +23,9 @@
 
 /** A longer text is no address and is not kept. */
 #define WZP_REGISTRY_ADDR_TEXT_MAX 63
-#define WZP_CALL_ROOM_PREFIX       "call-"
+/** A relay's certificate fingerprint has 95. */
+#define WZP_REGISTRY_RELAY_TEXT_MAX 127
+#define WZP_CALL_ROOM_PREFIX        "call-"
 /** "call-" + id and NUL. */
 #define WZP_CALL_ROOM_TEXT (sizeof WZP_CALL_ROOM_PREFIX + WZP_CALL_ID_MAX)
 
@@ -56,16 +59,18 @@ struct wzp_registry_link {
 
 /** Read-only for everyone but registry.c, except the counters. */
 struct wzp_registry_call {
-    char id[WZP_CALL_ID_MAX + 1];              /**< as the caller wrote it */
-    char room[WZP_CALL_ROOM_TEXT];             /**< "call-" + id */
-    char fingerprint[2][WZP_FINGERPRINT_TEXT]; /**< indexed by enum wzp_registry_party */
-    struct wzp_registry_addrs addrs[2];        /**< empty once the call has ended */
+    char id[WZP_CALL_ID_MAX + 1];       /**< as the caller wrote it */
+    char room[WZP_CALL_ROOM_TEXT];      /**< "call-" + id */
+    char *fingerprint[2];               /**< how the relay names its users; by enum wzp_registry_party */
+    struct wzp_registry_addrs addrs[2]; /**< empty once the call has ended */
+    char *peer_relay_fp;                /**< where the other party is when not here, likewise; NULL: here */
     enum wzp_registry_state state;
     enum wzp_accept_mode accept_mode;                       /**< from ACTIVE on */
     uint64_t created_us, ringing_us, answered_us, ended_us; /**< 0: not yet */
     bool in_room[2];
     bool reports_direct[2];
     bool settled; /**< was once set up completely */
+    bool away[2]; /**< lost its signal connection, and the path was direct */
     /** Datagrams of rooms of this call that are closed again: from caller, from callee, copies forwarded. */
     uint64_t past_from[2], past_forwarded;
 
@@ -81,14 +86,14 @@ struct wzp_registry_call {
 struct wzp_registry_limits {
     size_t max_live;  /**< calls that have not ended */
     size_t max_ended; /**< the oldest is forgotten early when there are more */
-    uint64_t ring_us, setup_us, keep_us;
+    uint64_t ring_us, setup_us, away_us, keep_us;
 };
 
 struct wzp_registry {
     struct wzp_registry_limits limits;
     struct wz_hash calls; /**< by lower-case id */
     struct wz_hash users; /**< parties of live calls, by fingerprint */
-    struct wz_list ring_queue, setup_queue, ended_queue;
+    struct wz_list ring_queue, setup_queue, away_queue, ended_queue;
     size_t live, ended;
 };
 
@@ -100,8 +105,8 @@ int wzp_registry_init(struct wzp_registry *reg, const struct wzp_registry_limits
 void wzp_registry_done(struct wzp_registry *reg);
 
 /**
- * A new PENDING call. addrs is copied; entries that cannot be addresses are left out.
- * @return 0; -EINVAL (illegal id, or caller and callee are the same); -EEXIST (id in use or ended recently);
+ * A new PENDING call. The texts are copied; addresses that cannot be any are left out.
+ * @return 0; -EINVAL (illegal id, a party without a name, or caller and callee are the same); -EEXIST (id in use or ended recently);
  *         -ENOSPC (max_live); -ENOMEM.
  */
 int wzp_registry_add(struct wzp_registry *reg, const char *call_id, const char *caller, const char *callee,
@@ -121,14 +126,29 @@ void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call
 void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                              bool direct, uint64_t now_us);
 
+/** True when both parties have reported a direct path. */
+bool wzp_registry_is_direct(const struct wzp_registry_call *call);
+/**
+ * The signal connection of a party of a direct call is gone, or back.
+ * @return true when the call goes on; false when the other party is away too: end it.
+ */
+bool wzp_registry_set_away(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                           bool is_away, uint64_t now_us);
+/** Name the relay the other party is at (NULL: it is here). 0, -EINVAL (empty, or longer than
+ *  WZP_REGISTRY_RELAY_TEXT_MAX, or the call has ended), -ENOMEM. */
+int wzp_registry_set_peer_relay(struct wzp_registry_call *call, const char *peer_relay_fp);
+
 /** By id in any case; ended calls included. NULL: unknown. */
 struct wzp_registry_call *wzp_registry_find(const struct wzp_registry *reg, const char *call_id);
 /** The call a room name ("call-" + id) belongs to, ended ones included. NULL: none. */
 struct wzp_registry_call *wzp_registry_find_room(const struct wzp_registry *reg, const char *room);
 /** Some live call of this fingerprint, or NULL: `while ((call = first)) end(call)` walks all. */
 struct wzp_registry_call *wzp_registry_first_of(const struct wzp_registry *reg, const char *fingerprint);
+/** The live call of this party after call, or NULL. Ask before call is ended. */
+struct wzp_registry_call *wzp_registry_next_of(const struct wzp_registry_call *call, enum wzp_registry_party party);
 enum wzp_registry_party wzp_registry_party_of(const struct wzp_registry_call *call, const char *fingerprint);
-/** True while the call still needs the relay to be set up: not answered yet, or its setup timer runs. */
+/** True while the call still needs the relay to be set up: not answered yet, or its setup timer runs. A party that is
+ *  away does not make it so. */
 bool wzp_registry_is_forming(const struct wzp_registry_call *call);
 
 /**

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "wzp/core/handshake.h"
+
 static const char *const party_name[] = { "caller", "callee", "relay" };
 
 static enum wzp_registry_party other_party(enum wzp_registry_party party)
@@ -49,39 +51,45 @@ static void clear_addrs(char **reflexive, struct wzp_addr_list *local)
 
 /* ---- offer ---- */
 
-static bool spend_offer(struct wzp_relay *relay, struct relay_conn *conn)
-{
-    const uint64_t price_us = WZP_RELAY_MINUTE_US / relay->offers_per_minute;
-    const uint64_t earned_us = relay->now_us - conn->offer_credit_at_us;
-    conn->offer_credit_at_us = relay->now_us;
-    conn->offer_credit_us = earned_us >= WZP_RELAY_MINUTE_US - conn->offer_credit_us
-                                ? WZP_RELAY_MINUTE_US
-                                : conn->offer_credit_us + earned_us;
-    if (conn->offer_credit_us < price_us)
-        return false;
-    conn->offer_credit_us -= price_us;
-    return true;
-}
-
 static void refuse_offer(struct wzp_relay *relay, const struct relay_conn *conn, const char *call_id,
                          enum wzp_hangup_reason reason, const char *why)
 {
     char id[WZP_CALL_ID_MAX + 1];
     relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused", "call=%s caller=%s why=\"%s\"", relay_log_text(call_id, id),
-              conn->fingerprint, why);
+              relay_user(conn), why);
     send_hangup(relay, conn, reason, call_id);
 }
 
-/** Limits and rules that do not depend on the callee: the reason to refuse, or NULL. */
-static const char *offer_obstacle(struct wzp_relay *relay, struct relay_conn *conn, const char *call_id)
+/** An offer that the key of this registration signed. */
+static bool is_signed_offer(const struct relay_conn *conn, const struct wzp_signal *signal)
 {
-    if (!spend_offer(relay, conn))
-        return "too many offers";
-    if (!wzp_registry_id_is_legal(call_id))
-        return "illegal call id";
-    if (!conn->is_current)
-        return "replaced by a newer registration";
-    return relay->draining ? "draining" : NULL;
+    char fingerprint[WZP_FINGERPRINT_TEXT];
+    return wzp_fingerprint_of_key(signal->offer.keys.identity_pub, fingerprint) == 0 &&
+           strcmp(fingerprint, conn->fingerprint) == 0 &&
+           wzp_check_direct(&signal->offer.keys, signal->offer.target_fingerprint, signal->offer.call_id) == 0;
+}
+
+/** Rates, then rules that do not depend on the callee: the reason to refuse, which has been counted, or NULL. */
+static const char *offer_obstacle(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *signal)
+{
+    if (!relay_charge(relay, conn, RELAY_CHARGE_OFFER))
+        return "too many offers from this address";
+    const char *obstacle = NULL;
+    if (!relay_bucket_take(&conn->offers, relay->offers_per_minute, relay->now_us))
+        obstacle = "too many offers";
+    else if (!wzp_registry_id_is_legal(signal->offer.call_id))
+        obstacle = "illegal call id";
+    else if (!conn->is_current)
+        obstacle = "replaced by a newer registration";
+    else if (relay->draining)
+        obstacle = "draining";
+    if (obstacle) {
+        relay->stats.refused_limits++;
+    } else if (relay->strict && !is_signed_offer(conn, signal)) {
+        relay->stats.refused_unsigned++;
+        obstacle = "offer is not signed by the registered key";
+    }
+    return obstacle;
 }
 
 /** True when the id is taken; says so to the sender unless that would end a live call of its own. */
@@ -95,10 +103,10 @@ static bool refuse_duplicate(struct wzp_relay *relay, const struct relay_conn *c
         return false;
     relay->stats.refused_limits++;
     const bool is_own = known && known->state != WZP_REGISTRY_ENDED &&
-                        wzp_registry_party_of(known, conn->fingerprint) != WZP_REGISTRY_NOBODY;
+                        wzp_registry_party_of(known, relay_user(conn)) != WZP_REGISTRY_NOBODY;
     if (is_own)
         relay_log(relay, WZP_RELAY_LOG_INFO, "call.refused", "call=%s caller=%s why=\"duplicate of a live call\"",
-                  call_id, conn->fingerprint);
+                  call_id, relay_user(conn));
     else
         refuse_offer(relay, conn, call_id, WZP_HANGUP_ERROR, "call id already used");
     return true;
@@ -110,15 +118,16 @@ static struct relay_conn *find_callee(struct wzp_relay *relay, const struct rela
 {
     const char *call_id = offer->offer.call_id;
     char target[WZP_FINGERPRINT_TEXT];
-    struct relay_conn *callee = NULL;
-    if (wzp_fingerprint_normalise(offer->offer.target_fingerprint, target) == 0)
+    /* Names of an auth server count as they are written; a fingerprint may be written in several ways. */
+    struct relay_conn *callee = relay_find_registered(relay, offer->offer.target_fingerprint);
+    if (!callee && wzp_fingerprint_normalise(offer->offer.target_fingerprint, target) == 0)
         callee = relay_find_registered(relay, target);
     if (!callee) {
         refuse_offer(relay, conn, call_id, WZP_HANGUP_NORMAL, "callee not registered");
         return NULL;
     }
-    const bool is_self = strcmp(callee->fingerprint, conn->fingerprint) == 0;
-    const bool is_busy = !callee->tells_calls_apart && wzp_registry_first_of(&relay->registry, callee->fingerprint);
+    const bool is_self = strcmp(relay_user(callee), relay_user(conn)) == 0;
+    const bool is_busy = !callee->tells_calls_apart && wzp_registry_first_of(&relay->registry, relay_user(callee));
     if (is_self || is_busy) {
         refuse_offer(relay, conn, call_id, WZP_HANGUP_BUSY, is_self ? "calls itself" : "callee busy");
         return NULL;
@@ -130,11 +139,11 @@ static struct relay_conn *find_callee(struct wzp_relay *relay, const struct rela
 static void forward_offer(struct wzp_relay *relay, const struct relay_conn *conn, const struct relay_conn *callee,
                           struct wzp_signal *signal)
 {
-    if (strcmp(signal->offer.caller_fingerprint, conn->fingerprint) != 0) {
+    if (strcmp(signal->offer.caller_fingerprint, relay_user(conn)) != 0) {
         relay->stats.refused_wrong_party++;
         relay_log(relay, WZP_RELAY_LOG_WARN, "call.caller_corrected", "call=%s caller=%s", signal->offer.call_id,
-                  conn->fingerprint);
-        if (wzp_signal_set_text(&signal->offer.caller_fingerprint, conn->fingerprint) != 0) {
+                  relay_user(conn));
+        if (wzp_signal_set_text(&signal->offer.caller_fingerprint, relay_user(conn)) != 0) {
             relay->effect_lost = true;
             return;
         }
@@ -148,9 +157,8 @@ void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct w
 {
     const char *call_id = signal->offer.call_id;
     relay->stats.offers_total++;
-    const char *obstacle = offer_obstacle(relay, conn, call_id);
+    const char *obstacle = offer_obstacle(relay, conn, signal);
     if (obstacle) {
-        relay->stats.refused_limits++;
         refuse_offer(relay, conn, call_id, WZP_HANGUP_ERROR, obstacle);
         return;
     }
@@ -163,14 +171,14 @@ void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct w
     struct wzp_registry_call *call;
     const struct wzp_registry_addrs addrs = { .reflexive = signal->offer.caller_reflexive_addr,
                                               .local = signal->offer.caller_local_addrs };
-    if (wzp_registry_add(&relay->registry, call_id, conn->fingerprint, callee->fingerprint, &addrs, relay->now_us,
+    if (wzp_registry_add(&relay->registry, call_id, relay_user(conn), relay_user(callee), &addrs, relay->now_us,
                          &call) != 0) {
         relay->stats.refused_limits++;
         refuse_offer(relay, conn, call_id, WZP_HANGUP_ERROR, "too many calls");
         return;
     }
-    relay_log(relay, WZP_RELAY_LOG_INFO, "call.offered", "call=%s caller=%s callee=%s", call->id, conn->fingerprint,
-              callee->fingerprint);
+    relay_log(relay, WZP_RELAY_LOG_INFO, "call.offered", "call=%s caller=%s callee=%s", call->id, relay_user(conn),
+              relay_user(callee));
     forward_offer(relay, conn, callee, signal);
     wzp_registry_ringing(call, relay->now_us);
     relay_send(relay, conn, &(struct wzp_signal){ .kind = WZP_SIG_CALL_RINGING, .ringing = { .call_id = call->id } });
@@ -188,11 +196,11 @@ static struct wzp_registry_call *call_of(struct wzp_relay *relay, const struct r
         relay_unexpected(relay, conn, signal); /* usual: both sides hung up at once */
         return NULL;
     }
-    *ret_party = wzp_registry_party_of(call, conn->fingerprint);
+    *ret_party = wzp_registry_party_of(call, relay_user(conn));
     if (*ret_party == WZP_REGISTRY_NOBODY) {
         relay->stats.refused_wrong_party++;
         relay_log(relay, WZP_RELAY_LOG_WARN, "call.wrong_party", "call=%s kind=%s fingerprint=%s", call->id,
-                  wzp_signal_kind_name(signal->kind), conn->fingerprint);
+                  wzp_signal_kind_name(signal->kind), relay_user(conn));
         return NULL;
     }
     return call;
@@ -265,7 +273,7 @@ void relay_call_answer(struct wzp_relay *relay, struct relay_conn *conn, struct 
     if (party != WZP_REGISTRY_CALLEE) {
         relay->stats.refused_wrong_party++;
         relay_log(relay, WZP_RELAY_LOG_WARN, "call.wrong_party", "call=%s kind=%s fingerprint=%s", call->id,
-                  wzp_signal_kind_name(signal->kind), conn->fingerprint);
+                  wzp_signal_kind_name(signal->kind), relay_user(conn));
         return;
     }
     if (signal->answer.accept_mode == WZP_ACCEPT_REJECT)
@@ -300,8 +308,8 @@ void relay_call_hangup(struct wzp_relay *relay, struct relay_conn *conn, struct 
         return;
     }
     /* Without an id it means every call of the sender. */
-    while ((call = wzp_registry_first_of(&relay->registry, conn->fingerprint)))
-        forward_hangup(relay, call, wzp_registry_party_of(call, conn->fingerprint), signal);
+    while ((call = wzp_registry_first_of(&relay->registry, relay_user(conn))))
+        forward_hangup(relay, call, wzp_registry_party_of(call, relay_user(conn)), signal);
 }
 
 void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *signal)
@@ -322,19 +330,45 @@ void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn, co
 
 /* ---- calls that end by themselves ---- */
 
+static void end_for_absence(struct wzp_relay *relay, struct wzp_registry_call *call, enum wzp_registry_party absent)
+{
+    send_hangup(relay, conn_of(relay, call, other_party(absent)), WZP_HANGUP_ERROR, call->id);
+    end_call(relay, call, absent, WZP_HANGUP_ERROR);
+}
+
 void relay_call_expired(struct wzp_relay *relay, struct wzp_registry_call *call)
 {
+    for (enum wzp_registry_party party = WZP_REGISTRY_CALLER; party <= WZP_REGISTRY_CALLEE; party++) {
+        if (call->away[party]) {
+            end_for_absence(relay, call, party);
+            return;
+        }
+    }
     send_hangup(relay, conn_of(relay, call, WZP_REGISTRY_CALLER), WZP_HANGUP_TIMEOUT, call->id);
     send_hangup(relay, conn_of(relay, call, WZP_REGISTRY_CALLEE), WZP_HANGUP_TIMEOUT, call->id);
     end_call(relay, call, WZP_REGISTRY_NOBODY, WZP_HANGUP_TIMEOUT);
 }
 
-void relay_call_party_gone(struct wzp_relay *relay, const char *fingerprint)
+void relay_call_party_gone(struct wzp_relay *relay, const char *user)
 {
-    struct wzp_registry_call *call;
-    while ((call = wzp_registry_first_of(&relay->registry, fingerprint))) {
-        const enum wzp_registry_party party = wzp_registry_party_of(call, fingerprint);
-        send_hangup(relay, conn_of(relay, call, other_party(party)), WZP_HANGUP_ERROR, call->id);
-        end_call(relay, call, party, WZP_HANGUP_ERROR);
+    struct wzp_registry_call *next;
+    for (struct wzp_registry_call *call = wzp_registry_first_of(&relay->registry, user); call; call = next) {
+        const enum wzp_registry_party party = wzp_registry_party_of(call, user);
+        next = wzp_registry_next_of(call, party);
+        /* Media on a direct path does not notice: its party may only have lost the relay, and be back soon. */
+        if (wzp_registry_is_direct(call) && wzp_registry_set_away(&relay->registry, call, party, true, relay->now_us))
+            relay_log(relay, WZP_RELAY_LOG_INFO, "call.party_away", "call=%s party=%s", call->id, party_name[party]);
+        else
+            end_for_absence(relay, call, party);
+    }
+}
+
+void relay_call_party_back(struct wzp_relay *relay, const char *user)
+{
+    struct wzp_registry_call *call = wzp_registry_first_of(&relay->registry, user);
+    while (call) {
+        const enum wzp_registry_party party = wzp_registry_party_of(call, user);
+        (void)wzp_registry_set_away(&relay->registry, call, party, false, relay->now_us); /* coming back always works */
+        call = wzp_registry_next_of(call, party);
     }
 }

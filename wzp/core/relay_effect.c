@@ -108,6 +108,16 @@ void relay_send_build(struct wzp_relay *relay, const struct relay_conn *conn)
                     .kind = WZP_RELAY_SEND_UNI, .conn = conn->id, .body = wz_bytes_str(relay->build) });
 }
 
+void relay_emit_check_token(struct wzp_relay *relay, const struct relay_conn *conn, const char *token)
+{
+    char *copy = strdup(token);
+    if (!copy)
+        relay->effect_lost = true;
+    else if (own(relay, copy))
+        push(relay,
+             &(struct wzp_relay_effect){ .kind = WZP_RELAY_CHECK_TOKEN, .conn = conn->id, .body = wz_bytes_str(copy) });
+}
+
 void relay_emit_close(struct wzp_relay *relay, const struct relay_conn *conn, const char *reason)
 {
     push(relay, &(struct wzp_relay_effect){ .kind = WZP_RELAY_CLOSE, .conn = conn->id, .reason = reason });

@@ -1,12 +1,12 @@
 /* Media connections: handshake, who may enter which room, RoomUpdate. Forwarding is wzp_relay_route(). */
 #include "wzp/core/relay_private.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "wzp/core/handshake.h"
 
-static struct relay_room *find_room(const struct wzp_relay *relay, const char *name)
+struct relay_room *relay_find_room(const struct wzp_relay *relay, const char *name)
 {
     struct wz_hash_node *node = wz_hash_find(&relay->rooms, wz_bytes_str(name));
     return node ? wz_container_of(node, struct relay_room, by_name) : NULL;
@@ -19,7 +19,7 @@ bool relay_room_exists(const struct wzp_relay *relay, const char *name)
     for (; name[i] && i < WZP_RELAY_ROOM_NAME_MAX; i++)
         folded[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
     folded[i] = '\0';
-    return find_room(relay, folded) != NULL;
+    return relay_find_room(relay, folded) != NULL;
 }
 
 static bool is_call_room(const char *name)
@@ -34,7 +34,9 @@ static void free_room(struct wzp_relay *relay, struct relay_room *room)
     wz_hash_remove(&relay->rooms, &room->by_name);
     if (room->is_call)
         relay->call_rooms--;
+    wz_list_remove(&room->quality);
     free(room->member);
+    free(room->handle);
     free(room->name);
     free(room);
 }
@@ -46,6 +48,7 @@ static struct relay_room *open_room(struct wzp_relay *relay, const char *name)
         goto fail;
     if (wz_hash_insert(&relay->rooms, &room->by_name, wz_bytes_str(room->name)) != 0)
         goto fail;
+    wz_list_init(&room->quality);
     room->is_call = is_call_room(name);
     if (room->is_call)
         relay->call_rooms++;
@@ -67,23 +70,30 @@ void relay_rooms_free(struct wzp_relay *relay)
     wz_hash_each(&relay->rooms, free_room_visit, relay);
 }
 
+/** Grow *array to size items. */
+static bool grow(void *array, size_t size, size_t item_bytes)
+{
+    void *old, *grown;
+    memcpy(&old, array, sizeof old);
+    if (!(grown = realloc(old, size * item_bytes)))
+        return false;
+    memcpy(array, &grown, sizeof grown);
+    return true;
+}
+
 /** Space for one more member, and for all the others' handles in wzp_relay_route(). */
 static bool make_place(struct wzp_relay *relay, struct relay_room *room)
 {
     if (room->count == room->size) {
         const size_t size = room->size ? room->size * 2 : 2;
-        struct relay_conn **member = realloc(room->member, size * sizeof(struct relay_conn *));
-        if (!member)
+        if (!grow(&room->member, size, sizeof room->member[0]) || !grow(&room->handle, size, sizeof room->handle[0]))
             return false;
-        room->member = member;
         room->size = size;
     }
     if (room->count >= relay->route_size) {
         const size_t size = relay->route_size ? relay->route_size * 2 : 8;
-        void **route = realloc(relay->route, size * sizeof(void *));
-        if (!route)
+        if (!grow(&relay->route, size, sizeof relay->route[0]))
             return false;
-        relay->route = route;
         relay->route_size = size;
     }
     return true;
@@ -97,8 +107,8 @@ static void announce(struct wzp_relay *relay, const struct relay_room *room)
         return;
     }
     for (size_t i = 0; i < room->count; i++)
-        list[i] =
-            (struct wzp_participant){ .fingerprint = room->member[i]->fingerprint, .alias = room->member[i]->alias };
+        list[i] = (struct wzp_participant){ .fingerprint = (char *)relay_user(room->member[i]), /* only read */
+                                            .alias = room->member[i]->media->alias };
     relay_send_room(
         relay, room,
         &(struct wzp_signal){
@@ -110,39 +120,50 @@ static void announce(struct wzp_relay *relay, const struct relay_room *room)
 /** The call a member's room belongs to; NULL for plain rooms and for calls already forgotten. */
 static struct wzp_registry_call *call_of_member(const struct wzp_relay *relay, const struct relay_conn *conn)
 {
-    return conn->party == WZP_REGISTRY_NOBODY ? NULL : wzp_registry_find_room(&relay->registry, conn->room_name);
+    const struct relay_member *member = conn->media;
+    return member->party == WZP_REGISTRY_NOBODY ? NULL : wzp_registry_find_room(&relay->registry, member->room_name);
 }
 
 /** Keep a leaving member's counters with its call. */
-static void bank_counters(struct wzp_registry_call *call, const struct relay_conn *conn, const struct relay_room *room)
+static void bank_counters(struct wzp_registry_call *call, const struct relay_member *member,
+                          const struct relay_room *room)
 {
-    call->past_from[conn->party] += atomic_load_explicit(&conn->datagrams_in, memory_order_relaxed);
+    call->past_from[member->party] += atomic_load_explicit(&member->datagrams_in, memory_order_relaxed);
     if (room->count == 0)
         call->past_forwarded += atomic_load_explicit(&room->forwarded, memory_order_relaxed);
 }
 
+static void close_gap(struct relay_room *room, size_t at)
+{
+    room->count--;
+    for (size_t i = at; i < room->count; i++) {
+        room->member[i] = room->member[i + 1];
+        room->handle[i] = room->handle[i + 1];
+        room->member[i]->media->index = i;
+    }
+}
+
 void relay_room_leave(struct wzp_relay *relay, struct relay_conn *conn)
 {
-    struct relay_room *room = conn->room;
+    struct relay_member *member = conn->media;
+    struct relay_room *room = member->room;
     struct wzp_registry_call *call = call_of_member(relay, conn);
-    room->count--;
-    for (size_t i = conn->room_index; i < room->count; i++) {
-        room->member[i] = room->member[i + 1];
-        room->member[i]->room_index = i;
-    }
-    conn->room = NULL;
+    close_gap(room, member->index);
+    member->room = NULL;
     conn->state = RELAY_CONN_CLOSING;
     relay->stats.sessions--;
     relay_log(relay, WZP_RELAY_LOG_INFO, "room.left", "room=%s fingerprint=%s participants=%zu", room->name,
-              conn->fingerprint, room->count);
+              relay_user(conn), room->count);
     if (call) {
-        bank_counters(call, conn, room);
-        wzp_registry_set_in_room(&relay->registry, call, conn->party, false, relay->now_us);
+        bank_counters(call, member, room);
+        wzp_registry_set_in_room(&relay->registry, call, member->party, false, relay->now_us);
     }
-    if (room->count > 0)
+    if (room->count > 0) {
         announce(relay, room);
-    else
+        relay_quality_review(relay, room);
+    } else {
         free_room(relay, room);
+    }
 }
 
 /* ---- entering ---- */
@@ -152,26 +173,26 @@ static void refuse(struct wzp_relay *relay, struct relay_conn *conn, uint64_t *c
     char remote[WZ_ADDR_TEXT_MAX], room[WZP_CALL_ID_MAX + 1];
     (*counter)++;
     relay_log(relay, WZP_RELAY_LOG_WARN, "room.refused", "room=%s remote=%s why=\"%s\"",
-              relay_log_text(conn->room_name, room), wz_addr_format(&conn->remote, remote), why);
+              relay_log_text(conn->media->room_name, room), wz_addr_format(&conn->remote, remote), why);
     relay_close(relay, conn, why);
 }
 
 /** A call's room is for its two parties while the call lives. */
 static bool may_enter_call(struct wzp_relay *relay, struct relay_conn *conn)
 {
-    const struct wzp_registry_call *call = wzp_registry_find_room(&relay->registry, conn->room_name);
+    const struct wzp_registry_call *call = wzp_registry_find_room(&relay->registry, conn->media->room_name);
     if (!call || call->state == WZP_REGISTRY_ENDED)
         return false;
-    conn->party = wzp_registry_party_of(call, conn->fingerprint);
-    return conn->party != WZP_REGISTRY_NOBODY;
+    conn->media->party = wzp_registry_party_of(call, relay_user(conn));
+    return conn->media->party != WZP_REGISTRY_NOBODY;
 }
 
 /** A party that dials again (its old connection may be dead but not yet timed out) takes its own place. */
 static void replace_earlier(struct wzp_relay *relay, const struct relay_conn *conn)
 {
-    const struct relay_room *room = find_room(relay, conn->room_name);
+    const struct relay_room *room = relay_find_room(relay, conn->media->room_name);
     for (size_t i = 0; room && i < room->count; i++) {
-        if (room->member[i]->party == conn->party) {
+        if (room->member[i]->media->party == conn->media->party) {
             relay_close(relay, room->member[i], "replaced");
             return; /* the room may be gone now */
         }
@@ -192,8 +213,9 @@ static char *copy_alias(const char *alias)
 /** Enter the room; everybody there, the newcomer included, gets a RoomUpdate. */
 static void join(struct wzp_relay *relay, struct relay_conn *conn)
 {
-    struct relay_room *room = find_room(relay, conn->room_name);
-    if (!room && !(room = open_room(relay, conn->room_name))) {
+    struct relay_member *member = conn->media;
+    struct relay_room *room = relay_find_room(relay, member->room_name);
+    if (!room && !(room = open_room(relay, member->room_name))) {
         relay->effect_lost = true;
         return;
     }
@@ -203,17 +225,19 @@ static void join(struct wzp_relay *relay, struct relay_conn *conn)
             free_room(relay, room);
         return;
     }
-    conn->room = room;
-    conn->room_index = room->count;
+    member->room = room;
+    member->index = room->count;
+    room->handle[room->count] = conn->handle;
     room->member[room->count++] = conn;
     conn->state = RELAY_CONN_JOINED;
     relay->stats.sessions++;
     relay_log(relay, WZP_RELAY_LOG_INFO, "room.joined", "room=%s fingerprint=%s participants=%zu", room->name,
-              conn->fingerprint, room->count);
+              relay_user(conn), room->count);
     struct wzp_registry_call *call = call_of_member(relay, conn);
     if (call)
-        wzp_registry_set_in_room(&relay->registry, call, conn->party, true, relay->now_us);
+        wzp_registry_set_in_room(&relay->registry, call, member->party, true, relay->now_us);
     announce(relay, room);
+    relay_quality_review(relay, room);
 }
 
 static int send_call_answer(struct wzp_relay *relay, const struct relay_conn *conn)
@@ -232,34 +256,60 @@ static int send_call_answer(struct wzp_relay *relay, const struct relay_conn *co
     return 0;
 }
 
-static void take_call_offer(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *offer)
+/** Who offers, and that it may: false after refusing. */
+static bool check_call_offer(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *offer)
 {
-    relay_greeted(conn);
-    if (wzp_handshake_check_offer(offer) != 0 ||
-        wzp_fingerprint_of_key(offer->call_offer.keys.identity_pub, conn->fingerprint) != 0) {
-        refuse(relay, conn, &relay->stats.refused_acl, "bad call offer");
-        return;
+    const struct wzp_signed_keys *keys = &offer->call_offer.keys;
+    if (!relay_charge(relay, conn, RELAY_CHARGE_JOIN)) { /* before the signature, which costs the most */
+        relay_close(relay, conn, "too many joins from this address, wait a minute");
+        return false;
     }
-    if (is_call_room(conn->room_name)) {
+    if (wzp_handshake_check_offer(offer) != 0 || wzp_fingerprint_of_key(keys->identity_pub, conn->fingerprint) != 0) {
+        refuse(relay, conn, &relay->stats.refused_acl, "bad call offer");
+        return false;
+    }
+    const int err = relay->strict ? relay_seen_add(&relay->seen, keys->ephemeral_pub) : 0;
+    if (err == -EEXIST) {
+        refuse(relay, conn, &relay->stats.replayed_handshakes, "repeated call offer");
+        return false;
+    }
+    if (err)
+        relay->effect_lost = true;
+    return err == 0;
+}
+
+/** What its room demands: false after refusing. */
+static bool check_room(struct wzp_relay *relay, struct relay_conn *conn)
+{
+    if (is_call_room(conn->media->room_name)) {
         if (!may_enter_call(relay, conn)) {
             refuse(relay, conn, &relay->stats.refused_acl, "not a party of this call");
-            return;
+            return false;
         }
         replace_earlier(relay, conn);
     } else if (relay->draining) {
         refuse(relay, conn, &relay->stats.refused_limits, "relay is draining");
-        return;
+        return false;
     }
-    const struct relay_room *room = find_room(relay, conn->room_name);
+    const struct relay_room *room = relay_find_room(relay, conn->media->room_name);
     if (relay->stats.sessions >= relay->max_sessions || (room && room->count >= WZP_RELAY_ROOM_MAX)) {
         refuse(relay, conn, &relay->stats.refused_limits, "full");
-        return;
+        return false;
     }
+    return true;
+}
+
+static void take_call_offer(struct wzp_relay *relay, struct relay_conn *conn, const struct wzp_signal *offer)
+{
+    relay_greeted(relay, conn);
+    if (!check_call_offer(relay, conn, offer) || !check_room(relay, conn))
+        return;
     const char *alias = offer->call_offer.alias;
-    if ((alias && !(conn->alias = copy_alias(alias))) || send_call_answer(relay, conn) != 0) {
+    if ((alias && !(conn->media->alias = copy_alias(alias))) || send_call_answer(relay, conn) != 0) {
         relay->effect_lost = true;
         return;
     }
+    relay_count_handshake(relay, relay->now_us - conn->media->connected_us);
     join(relay, conn);
 }
 
@@ -271,41 +321,8 @@ void relay_media_message(struct wzp_relay *relay, struct relay_conn *conn, struc
     }
     if (signal->kind == WZP_SIG_CALL_OFFER) {
         take_call_offer(relay, conn, signal);
-    } else if (signal->kind != WZP_SIG_AUTH_TOKEN) { /* meant for a relay with an auth server: tolerated */
-        relay_unexpected(relay, conn, signal);
-        relay_close(relay, conn, "call offer expected");
+        return;
     }
-}
-
-/* ---- counters ---- */
-
-bool wzp_relay_call_flow(const struct wzp_relay *relay, const char *call_id, struct wzp_relay_call_flow *ret)
-{
-    const struct wzp_registry_call *call = wzp_registry_find(&relay->registry, call_id);
-    if (!call)
-        return false;
-    uint64_t from[2] = { call->past_from[0], call->past_from[1] };
-    uint64_t forwarded = call->past_forwarded;
-    char name[WZP_CALL_ROOM_TEXT];
-    (void)snprintf(name, sizeof name, WZP_CALL_ROOM_PREFIX "%s", call->key);
-    const struct relay_room *room = find_room(relay, name);
-    if (room) {
-        forwarded += atomic_load_explicit(&room->forwarded, memory_order_relaxed);
-        for (size_t i = 0; i < room->count; i++)
-            from[room->member[i]->party] += atomic_load_explicit(&room->member[i]->datagrams_in, memory_order_relaxed);
-    }
-    *ret = (struct wzp_relay_call_flow){ .from_caller = from[WZP_REGISTRY_CALLER],
-                                         .from_callee = from[WZP_REGISTRY_CALLEE],
-                                         .forwarded = forwarded };
-    return true;
-}
-
-bool wzp_relay_call_counts(const struct wzp_relay *relay, const char *call_id, uint64_t ret_in_out[static 2])
-{
-    struct wzp_relay_call_flow flow;
-    if (!wzp_relay_call_flow(relay, call_id, &flow))
-        return false;
-    ret_in_out[0] = flow.from_caller + flow.from_callee;
-    ret_in_out[1] = flow.forwarded;
-    return true;
+    relay_unexpected(relay, conn, signal); /* an AuthToken too: as the reference without an auth server */
+    relay_close(relay, conn, "call offer expected");
 }
