@@ -37,7 +37,7 @@ static int read_seed(const char *path, uint8_t ret[static WZP_SEED_BYTES], bool 
     return err;
 }
 
-static int make_parents(const char *path)
+int wzp_make_parent_dirs(const char *path)
 {
     char dir[PATH_MAX];
     const size_t len = strlen(path);
@@ -99,7 +99,7 @@ int wzp_seed_file_load(const char *path, const struct wz_rng *rng, uint8_t ret[s
     bool created = false;
     int err = read_seed(path, ret, ret_loose);
     if (err == -ENOENT) {
-        if ((err = make_parents(path)) != 0)
+        if ((err = wzp_make_parent_dirs(path)) != 0)
             return err;
         err = create_seed(path, rng);
         created = err == 0;

@@ -19,4 +19,7 @@
 int wzp_seed_file_load(const char *path, const struct wz_rng *rng, uint8_t ret[static WZP_SEED_BYTES],
                        bool *ret_created, bool *ret_loose);
 
+/** Make the directories above path that are missing, mode 0700. 0 or that of the file system. */
+int wzp_make_parent_dirs(const char *path);
+
 #endif

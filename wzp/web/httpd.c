@@ -58,6 +58,7 @@ struct wz_httpd {
     struct wz_list open; /**< taken from the mailbox, not answered yet; owner's thread only */
     struct listener listener[LISTENERS_MAX];
     struct wz_addr tcp;
+    bool tcp_may_be_remote;
     struct wz_httpd_socket_file file;
     pthread_mutex_t lock;
     bool closing; /**< under lock: nothing is posted any more */
@@ -201,7 +202,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *state = request = request_new(listener->httpd, connection, url, method);
         if (!request)
             return MHD_NO;
-        if (listener->is_tcp &&
+        if (listener->is_tcp && !listener->httpd->tcp_may_be_remote &&
             !is_local_host_header(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST)))
             request->refusal = MHD_HTTP_FORBIDDEN;
         return MHD_YES;
@@ -319,7 +320,7 @@ static int open_tcp(struct wz_httpd *httpd, const struct wz_addr *addr, char err
     int fd;
     int err = -EINVAL;
 
-    if (wz_addr_kind(addr) == WZ_ADDR_KIND_LOOPBACK)
+    if (httpd->tcp_may_be_remote || wz_addr_kind(addr) == WZ_ADDR_KIND_LOOPBACK)
         err = wz_httpd_listen_tcp(addr, &fd, &httpd->tcp);
     if (!err) {
         err = start_listener(httpd, &httpd->listener[1], fd, true);
@@ -343,6 +344,7 @@ int wz_httpd_new(struct wz_httpd **ret, struct wz_loop *loop, const struct wz_ht
         return -ENOMEM;
     httpd->handle = config->handle;
     httpd->arg = config->arg;
+    httpd->tcp_may_be_remote = config->tcp_may_be_remote;
     wz_list_init(&httpd->open);
     (void)pthread_mutex_init(&httpd->lock, NULL); /* cannot fail with default attributes on Linux */
     err = wz_mailbox_new(&httpd->requests, loop, (size_t)LISTENERS_MAX * WZ_HTTPD_CONNECTIONS_MAX,

@@ -1,10 +1,11 @@
 /* The operator's HTTP server: libmicrohttpd on threads of its own, on a Unix socket and, if wanted, a
  * loopback port. A request is handed to the owner's loop and answered from there, at once or later; HTTP
  * never runs on that loop. For the operator only: no TLS, no passwords; the socket's mode and the loopback
- * address are the protection. */
+ * address are the protection, unless the pages are for everybody (tcp_may_be_remote). */
 #ifndef WZP_WEB_HTTPD_H
 #define WZP_WEB_HTTPD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "wzp/base/addr.h"
@@ -28,6 +29,7 @@ struct wz_httpd_request;
 struct wz_httpd_config {
     const char *unix_path; /**< NULL: none. Mode 0600; a socket left behind by a dead process is replaced */
     struct wz_addr tcp;    /**< family NONE: none; loopback only; port 0: any */
+    bool tcp_may_be_remote; /**< other addresses than loopback, too: for pages that anybody on that network may read */
     /** A complete request, on the owner's loop. Answer it with wz_httpd_reply(), here or later. */
     void (*handle)(void *arg, struct wz_httpd_request *request);
     void *arg;
