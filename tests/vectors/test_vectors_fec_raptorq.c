@@ -1,6 +1,13 @@
 #include "tests/vectors/vectors.h"
 
+#include <openssl/sha.h>
+
 #include "wzp/core/fec.h"
+#include "wzp/core/gf256.h"
+#include "wzp/core/raptorq.h"
+
+/** What of a symbol is not zero in raptorq_blocks.json. */
+#define SHORT_BYTES 8
 
 /** The hex member, then zeros: a whole symbol. */
 static void symbol_of(const json_t *repair, uint8_t ret[static WZP_FEC_SYMBOL_BYTES])
@@ -14,11 +21,7 @@ static void symbol_of(const json_t *repair, uint8_t ret[static WZP_FEC_SYMBOL_BY
 
 static struct vector_bytes frame_of(const json_t *vector, size_t index)
 {
-    json_t *one = json_pack("{s:O}", "frame", json_array_get(vector_list(vector, "frames"), index));
-    assert_non_null(one);
-    struct vector_bytes frame = vector_hex(one, "frame");
-    json_decref(one);
-    return frame;
+    return vector_hex_text(json_string_value(json_array_get(vector_list(vector, "frames"), index)));
 }
 
 static void repair_symbols_are_those_of_the_vectors(void **state)
@@ -89,10 +92,49 @@ static void a_lost_frame_comes_back_from_any_repair_symbol_of_the_vectors(void *
     json_decref(root);
 }
 
+/** All repair symbols of the block, one behind the other. */
+static size_t all_repairs(const struct wzp_raptorq *raptorq, json_t *sources, uint8_t *ret)
+{
+    size_t len = 0, index;
+    json_t *source;
+
+    for (unsigned id = raptorq->sources; id < WZP_RAPTORQ_SYMBOLS; id++, len += SHORT_BYTES) {
+        memset(ret + len, 0, SHORT_BYTES);
+        json_array_foreach (sources, index, source) {
+            struct vector_bytes symbol = vector_hex_text(json_string_value(source));
+            assert_int_equal(symbol.len, SHORT_BYTES);
+            wzp_gf256_add_scaled(ret + len, symbol.data, raptorq->coefficient[id][index], SHORT_BYTES);
+        }
+    }
+    return len;
+}
+
+static void every_block_size_gives_every_repair_symbol_of_the_library(void **state)
+{
+    (void)state;
+    json_t *root = vector_load("raptorq_blocks"), *vector, *repair;
+    size_t index, number;
+
+    json_array_foreach (vector_list(root, "cases"), index, vector) {
+        uint8_t repairs[WZP_RAPTORQ_SYMBOLS * SHORT_BYTES], hash[SHA256_DIGEST_LENGTH];
+        struct wzp_raptorq raptorq;
+        assert_int_equal(wzp_raptorq_init(&raptorq, vector_number(vector, "K")), 0);
+        size_t len = all_repairs(&raptorq, vector_list(vector, "sources"), repairs);
+        json_array_foreach (vector_list(vector, "first_repairs"), number, repair) {
+            struct vector_bytes expected = vector_hex_text(json_string_value(repair));
+            assert_memory_equal(repairs + number * SHORT_BYTES, expected.data, SHORT_BYTES);
+        }
+        assert_non_null(SHA256(repairs, len, hash));
+        vector_expect_hex(vector, "all_repairs_sha256", hash, sizeof hash);
+    }
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repair_symbols_are_those_of_the_vectors),
+        cmocka_unit_test(every_block_size_gives_every_repair_symbol_of_the_library),
         cmocka_unit_test(a_lost_frame_comes_back_from_any_repair_symbol_of_the_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,9 +67,9 @@ static inline unsigned vector_number(const json_t *object, const char *name)
     return (unsigned)json_integer_value(member);
 }
 
-static inline struct vector_bytes vector_hex(const json_t *object, const char *name)
+static inline struct vector_bytes vector_hex_text(const char *text)
 {
-    const char *text = vector_text(object, name);
+    assert_non_null(text);
     struct vector_bytes bytes = { .len = strlen(text) / 2 };
 
     assert_true(strlen(text) % 2 == 0 && bytes.len <= sizeof bytes.data);
@@ -79,6 +79,11 @@ static inline struct vector_bytes vector_hex(const json_t *object, const char *n
         bytes.data[i] = (uint8_t)(high << 4 | low);
     }
     return bytes;
+}
+
+static inline struct vector_bytes vector_hex(const json_t *object, const char *name)
+{
+    return vector_hex_text(vector_text(object, name));
 }
 
 /** A hex member of exactly len bytes. */

@@ -15,12 +15,12 @@ static uint64_t times_x(uint64_t lanes)
 }
 
 /** Each byte times factor. */
-static uint64_t times(uint64_t lanes, uint8_t factor)
+static uint64_t times(uint64_t lanes, unsigned factor)
 {
     uint64_t product = 0;
 
     for (unsigned bit = 0; bit < 8; bit++) {
-        product ^= lanes & -(uint64_t)(factor >> bit & 1u);
+        product ^= lanes & -(uint64_t)(factor >> bit & 1);
         lanes = times_x(lanes);
     }
     return product;

@@ -125,7 +125,7 @@ static unsigned word_value(const struct payload *payload, unsigned index)
     unsigned first_bit = index * BITS_PER_WORD, value = 0;
 
     for (unsigned bit = first_bit; bit < first_bit + BITS_PER_WORD; bit++)
-        value = value << 1 | (payload->data[bit / 8] >> (7 - bit % 8) & 1u);
+        value = value << 1 | ((unsigned)payload->data[bit / 8] >> (7 - bit % 8) & 1u);
     return value;
 }
 
