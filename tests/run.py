@@ -205,11 +205,12 @@ def run_docker(totals, builds):
 
 
 def run_peers(totals, builds):
-    missing = [name for name in ("WZP_PEER_RELAY", "WZP_PEER_CLIENT", "WZP_PEER_ANALYZER") if not os.environ.get(name)]
+    missing = [name for name in ("WZP_PEER_RELAY", "WZP_PEER_CLIENT", "WZP_PEER_ANALYZER", "WZP_PEER_SEED_RELAY",
+                                 "WZP_PEER_SEED_CLIENT", "WZP_PEER_HARNESS") if not os.environ.get(name)]
     if missing:
-        totals.fail("peers", f"{', '.join(missing)} must name the programs of the reference implementation")
+        totals.fail("peers", f"{', '.join(missing)} must name the programs of the reference implementation (docs/interop.md)")
     elif builds.get("peers", "asan"):
-        run_script("peers", [sys.executable, "tests/interop/peers.py", "--bin", "build/asan/bin"], totals, 600)
+        run_script("peers", [sys.executable, "tests/interop/peers.py", "--bin", "build/asan/bin"], totals, 1800)
 
 
 SCRIPTS = {"lint": run_lint, "strict": run_strict, "interop": run_interop, "docker": run_docker, "peers": run_peers}
