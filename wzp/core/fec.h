@@ -43,7 +43,8 @@ void wzp_fec_encoder_reset(struct wzp_fec_encoder *encoder);
 
 struct wzp_fec_decoder;
 
-/** One frame that was lost and is known again. */
+/** One frame that was lost and is known again. Any length: where blocks of two senders meet (a room), or symbols are
+ *  wrong, nonsense can look like a frame, so the codec must check that the length is one of its own. */
 struct wzp_fec_frame {
     uint8_t block, symbol;
     size_t len;
@@ -52,9 +53,9 @@ struct wzp_fec_frame {
 
 struct wzp_fec_counts {
     uint64_t recovered; /**< frames brought back */
-    uint64_t bad;  /**< "recovered" symbols that hold no frame: a wrong symbol took part, or two senders' blocks met */
-    uint64_t late; /**< packets of blocks that are complete or over */
-    uint64_t odd;  /**< packets that fit no block: number, length */
+    uint64_t bad;       /**< "recovered" symbols that hold no frame: a wrong symbol took part */
+    uint64_t late;      /**< packets of blocks that are complete or over */
+    uint64_t odd;       /**< packets that fit no block: number, length */
 };
 
 /** @param block_frames  K of the codec's profile: 8 for Codec2_1200, 5 for Codec2_3200. 0, -EINVAL (0 or over the limit), -ENOMEM. */
