@@ -12,6 +12,7 @@
 #include "wzp/bin/client_phone.h"
 #include "wzp/bin/client_version.h"
 #include "wzp/bin/client_wav.h"
+#include "wzp/io/pin_file.h"
 #include "wzp/io/quic.h"
 #include "wzp/io/seed_file.h"
 #include "wzp/rt/loop.h"
@@ -26,6 +27,8 @@ struct client {
     struct wz_addr relay, stun[CLIENT_STUN_MAX];
     struct client_pcm play;
     struct wz_loop *loop;
+    struct wzp_line_group *group; /**< NULL: no direct paths */
+    struct wzp_pin_file *pins;    /**< NULL: not strict */
     struct wzp_quic *quic;
     struct client_phone *phone;
     struct client_addresses *addresses;
@@ -51,17 +54,24 @@ static int resolve(const char *text, uint16_t port, struct wz_addr *ret)
     }
 }
 
-static int load_seed(const struct client_options *options, uint8_t ret[static WZP_SEED_BYTES])
+/** HOME/.wzp/name into buf. */
+static int home_path(const char *name, const char *option, char buf[static PATH_SIZE])
+{
+    const char *home = getenv("HOME");
+    if (!home || !home[0])
+        return complain("no HOME", option);
+    if ((size_t)snprintf(buf, PATH_SIZE, "%s/.wzp/%s", home, name) >= PATH_SIZE)
+        return complain(home, strerror(ENAMETOOLONG));
+    return 0;
+}
+
+static int load_seed_file(const struct client_options *options, uint8_t ret[static WZP_SEED_BYTES])
 {
     char default_path[PATH_SIZE];
-    const char *path = options->seed_file, *home = getenv("HOME");
-    if (!path) {
-        if (!home || !home[0])
-            return complain("no HOME", "use --seed-file FILE");
-        if ((size_t)snprintf(default_path, sizeof default_path, "%s/.wzp/client-seed", home) >= sizeof default_path)
-            return complain(home, strerror(ENAMETOOLONG));
-        path = default_path;
-    }
+    const char *path = options->seed_file;
+    if (!path && home_path("client-seed", "use --seed-file FILE", default_path) < 0)
+        return -EINVAL;
+    path = path ? path : default_path;
     bool created = false, loose = false;
     const int err = wzp_seed_file_load(path, &wz_rng_system, ret, &created, &loose);
     if (err < 0)
@@ -71,6 +81,78 @@ static int load_seed(const struct client_options *options, uint8_t ret[static WZ
     if (loose)
         fprintf(stderr, "wzp-client: %s can be read by others, who can then be you: chmod 600\n", path);
     return 0;
+}
+
+static int parse_mnemonic(const char *what, const char *text, uint8_t ret[static WZP_SEED_BYTES])
+{
+    unsigned bad_word = 0;
+    char why[64];
+    if (wzp_mnemonic_parse(text, ret, &bad_word) == 0)
+        return 0;
+    if (bad_word)
+        (void)snprintf(why, sizeof why, "word %u is not in the list", bad_word);
+    else
+        (void)snprintf(why, sizeof why, "expected 24 words whose check holds");
+    return complain(what, why);
+}
+
+static int load_mnemonic_file(const char *path, uint8_t ret[static WZP_SEED_BYTES])
+{
+    char text[2 * WZP_MNEMONIC_TEXT]; /* room for generous white space */
+    FILE *in = fopen(path, "re");
+    if (!in)
+        return complain(path, strerror(errno));
+    const size_t len = fread(text, 1, sizeof text - 1, in);
+    const bool failed = ferror(in) != 0, whole = feof(in) != 0;
+    (void)fclose(in); /* read only */
+    text[len] = '\0';
+    const int err = failed   ? complain(path, "cannot be read")
+                    : !whole ? complain(path, "expected 24 words and nothing more")
+                             : parse_mnemonic(path, text, ret);
+    explicit_bzero(text, sizeof text);
+    return err;
+}
+
+static int load_seed(const struct client_options *options, uint8_t ret[static WZP_SEED_BYTES])
+{
+    if (options->seed_hex)
+        return wzp_seed_parse(options->seed_hex, ret) < 0 ? complain("--seed", "64 hex digits expected") : 0;
+    if (options->mnemonic)
+        return parse_mnemonic("--mnemonic", options->mnemonic, ret);
+    if (options->mnemonic_file)
+        return load_mnemonic_file(options->mnemonic_file, ret);
+    return load_seed_file(options, ret);
+}
+
+static int print_identity(const struct client_options *options)
+{
+    uint8_t seed[WZP_SEED_BYTES];
+    char words[WZP_MNEMONIC_TEXT];
+    struct wzp_identity identity;
+    if (load_seed(options, seed) < 0)
+        return -EINVAL;
+    const int err = wzp_identity_from_seed(seed, &identity);
+    if (!err) {
+        wzp_mnemonic_format(seed, words);
+        client_output_identity(options->json, identity.fingerprint, options->show_mnemonic ? words : NULL);
+        explicit_bzero(words, sizeof words);
+        wzp_identity_done(&identity);
+    }
+    explicit_bzero(seed, sizeof seed);
+    return err < 0 ? complain("no identity", strerror(-err)) : 0;
+}
+
+static int open_pins(struct client *client)
+{
+    char default_path[PATH_SIZE];
+    const char *path = client->options.pin_file;
+    if (!client->options.strict)
+        return 0;
+    if (!path && home_path("relay-pins", "use --pin-file FILE", default_path) < 0)
+        return -EINVAL;
+    path = path ? path : default_path;
+    const int err = wzp_pin_file_open(&client->pins, path);
+    return err < 0 ? complain(path, strerror(-err)) : 0;
 }
 
 static int load_play(struct client *client)
@@ -125,6 +207,12 @@ static int open_endpoint(struct client *client)
         .stun_arg = client,
         .rng = &wz_rng_system,
     };
+    if (!client->options.no_direct) {
+        const int err = wzp_line_group_new(&client->group);
+        if (err < 0)
+            return complain("cannot take direct connections", strerror(-err));
+        wzp_line_group_serve(client->group, &config);
+    }
     const int err = wzp_quic_new(&client->quic, client->loop, &config);
     return err < 0 ? complain("cannot open a UDP socket", strerror(-err)) : 0;
 }
@@ -170,6 +258,8 @@ static int run_phone(struct client *client)
         .options = &client->options,
         .play = client->play.sample ? &client->play : NULL,
         .relay = client->relay,
+        .group = client->group,
+        .pins = client->pins,
     };
     int err = load_seed(&client->options, config.seed);
     if (err < 0)
@@ -195,13 +285,17 @@ static void tear_down(struct client *client)
     client_addresses_free(client->addresses);
     client_phone_free(client->phone);
     wzp_quic_free(client->quic);
+    wzp_line_group_free(client->group);
+    wzp_pin_file_free(client->pins);
     wz_loop_free(client->loop);
     client_pcm_done(&client->play);
 }
 
 static enum client_exit run(struct client *client)
 {
-    if (prepare(client) < 0)
+    if (client->options.command == CLIENT_IDENTITY)
+        return print_identity(&client->options) < 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
+    if (prepare(client) < 0 || open_pins(client) < 0)
         return CLIENT_EXIT_FAILURE;
     if (wz_loop_new(&client->loop) < 0 || open_endpoint(client) < 0)
         return CLIENT_EXIT_FAILURE;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "wzp/base/addr.h"
+
 #define DEFAULT_RELAY "127.0.0.1:4433"
 #define SECONDS_MAX   1e6
 
@@ -23,15 +25,24 @@ static const char help_text[] =
     "  reflect            ask the relay which address it sees\n"
     "  ping               measure the round trip to the relay; once a second with --duration\n"
     "  version            ask the relay for its build\n"
+    "  identity           print our fingerprint (the relay is not asked)\n"
     "\n"
     "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY ")\n"
-    "      --seed-file FILE     our identity, 64 hex digits; made when missing, mode 0600\n"
-    "                           (default ~/.wzp/client-seed)\n"
+    "      --no-direct          media always takes the relay, and nobody is told our addresses\n"
+    "      --strict             signed offers and answers only, and the relay must show the certificate and key\n"
+    "                           that it showed first\n"
+    "      --pin-file FILE      strict: what relays showed first (default ~/.wzp/relay-pins)\n"
     "      --alias NAME         the name that others see\n"
     "      --json               one JSON object a line on standard output\n"
     "      --duration S         register, ping: end after S seconds;\n"
     "                           call, answer, room: hang up S seconds after media is up\n"
     "      --stun HOST[:PORT]   learn our public address there too (up to 4 times; port 3478)\n"
+    "\n"
+    "who we are, at most one of:\n"
+    "      --seed-file FILE     64 hex digits; made when missing, mode 0600 (default ~/.wzp/client-seed)\n"
+    "      --seed HEX           64 hex digits; others on this machine can see them\n"
+    "      --mnemonic WORDS     24 words, as one argument; others on this machine can see them\n"
+    "      --mnemonic-file FILE a file that holds them\n"
     "\n"
     "sound:\n"
     "      --play FILE.wav      send this (16 bit PCM, mono or stereo, any rate), then silence\n"
@@ -47,6 +58,11 @@ static const char help_text[] =
     "      --accept MODE        generic: our addresses stay private (default); trusted: reveal them; reject\n"
     "      --ring-delay S       answer after S seconds\n"
     "      --keep               wait for the next call after one has ended\n"
+    "room:\n"
+    "      --peer-direct-addr A:P  the only other participant may be reached here, past the relay; both sides\n"
+    "                           must name each other\n"
+    "identity:\n"
+    "      --show-mnemonic      print the 24 words of our seed too\n"
     "\n"
     "  -V, --version            print our own version\n"
     "  -h, --help               this text\n"
@@ -64,7 +80,7 @@ static const struct {
 } commands[] = {
     { "register", CLIENT_REGISTER, NULL }, { "call", CLIENT_CALL, "FINGERPRINT" }, { "answer", CLIENT_ANSWER, NULL },
     { "room", CLIENT_JOIN, "NAME" },       { "reflect", CLIENT_REFLECT, NULL },    { "ping", CLIENT_PING, NULL },
-    { "version", CLIENT_VERSION, NULL },
+    { "version", CLIENT_VERSION, NULL },   { "identity", CLIENT_IDENTITY, NULL },
 };
 
 static int usage_error(const char *what, const char *value, const char *expected)
@@ -127,6 +143,14 @@ enum {
     OPT_ACCEPT,
     OPT_RING_DELAY,
     OPT_KEEP,
+    OPT_SEED,
+    OPT_MNEMONIC,
+    OPT_MNEMONIC_FILE,
+    OPT_SHOW_MNEMONIC,
+    OPT_NO_DIRECT,
+    OPT_STRICT,
+    OPT_PIN_FILE,
+    OPT_PEER_DIRECT,
 };
 
 static const struct option long_options[] = {
@@ -146,6 +170,14 @@ static const struct option long_options[] = {
     { "accept", required_argument, NULL, OPT_ACCEPT },
     { "ring-delay", required_argument, NULL, OPT_RING_DELAY },
     { "keep", no_argument, NULL, OPT_KEEP },
+    { "seed", required_argument, NULL, OPT_SEED },
+    { "mnemonic", required_argument, NULL, OPT_MNEMONIC },
+    { "mnemonic-file", required_argument, NULL, OPT_MNEMONIC_FILE },
+    { "show-mnemonic", no_argument, NULL, OPT_SHOW_MNEMONIC },
+    { "no-direct", no_argument, NULL, OPT_NO_DIRECT },
+    { "strict", no_argument, NULL, OPT_STRICT },
+    { "pin-file", required_argument, NULL, OPT_PIN_FILE },
+    { "peer-direct-addr", required_argument, NULL, OPT_PEER_DIRECT },
     { "version", no_argument, NULL, 'V' },
     { "help", no_argument, NULL, 'h' },
     { 0 },
@@ -159,48 +191,69 @@ static int take_stun(struct client_options *ret)
     return 0;
 }
 
-/** Options that only store something; false: not one of them. */
-static bool store_option(int option, struct client_options *ret)
+/** Options that only keep their argument; NULL: not one of them. */
+static const char **text_option(int option, struct client_options *ret)
 {
     switch (option) {
     case OPT_RELAY:
-        ret->relay = optarg;
-        return true;
+        return &ret->relay;
     case OPT_SEED_FILE:
-        ret->seed_file = optarg;
-        return true;
+        return &ret->seed_file;
+    case OPT_SEED:
+        return &ret->seed_hex;
+    case OPT_MNEMONIC:
+        return &ret->mnemonic;
+    case OPT_MNEMONIC_FILE:
+        return &ret->mnemonic_file;
+    case OPT_PIN_FILE:
+        return &ret->pin_file;
+    case OPT_PEER_DIRECT:
+        return &ret->peer_direct_addr;
     case OPT_ALIAS:
-        ret->alias = optarg;
-        return true;
-    case OPT_JSON:
-        ret->json = true;
-        return true;
+        return &ret->alias;
     case OPT_PLAY:
-        ret->play = optarg;
-        return true;
-    case OPT_ECHO:
-        ret->echo = true;
-        return true;
+        return &ret->play;
     case OPT_RECORD:
-        ret->record = optarg;
-        return true;
+        return &ret->record;
     case OPT_NUMBER:
-        ret->number = optarg;
-        return true;
-    case OPT_HIDE:
-        ret->hide_addresses = true;
-        return true;
-    case OPT_KEEP:
-        ret->keep = true;
-        return true;
+        return &ret->number;
     default:
-        return false;
+        return NULL;
+    }
+}
+
+/** Options that switch something on; NULL: not one of them. */
+static bool *switch_option(int option, struct client_options *ret)
+{
+    switch (option) {
+    case OPT_JSON:
+        return &ret->json;
+    case OPT_ECHO:
+        return &ret->echo;
+    case OPT_HIDE:
+        return &ret->hide_addresses;
+    case OPT_KEEP:
+        return &ret->keep;
+    case OPT_NO_DIRECT:
+        return &ret->no_direct;
+    case OPT_STRICT:
+        return &ret->strict;
+    case OPT_SHOW_MNEMONIC:
+        return &ret->show_mnemonic;
+    default:
+        return NULL;
     }
 }
 
 static int take_option(int option, struct client_options *ret)
 {
-    if (store_option(option, ret))
+    const char **text = text_option(option, ret);
+    bool *on = switch_option(option, ret);
+    if (text)
+        *text = optarg;
+    if (on)
+        *on = true;
+    if (text || on)
         return 0;
     switch (option) {
     case OPT_DURATION:
@@ -246,12 +299,21 @@ static int take_command(int argc, char **argv, struct client_options *ret)
             return usage_error("argument", argv[optind], "nothing more");
         return 0;
     }
-    return usage_error("command", name, "register, call, answer, room, reflect, ping or version");
+    return usage_error("command", name, "register, call, answer, room, reflect, ping, version or identity");
 }
 
 static int check_together(const struct client_options *options)
 {
     char fingerprint[WZP_FINGERPRINT_TEXT];
+    struct wz_addr peer;
+    if ((options->seed_file != NULL) + (options->seed_hex != NULL) + (options->mnemonic != NULL) +
+            (options->mnemonic_file != NULL) >
+        1) {
+        fputs("wzp-client: only one of --seed-file, --seed, --mnemonic and --mnemonic-file (try --help)\n", stderr);
+        return -EINVAL;
+    }
+    if (options->peer_direct_addr && (wz_addr_parse(options->peer_direct_addr, &peer) < 0 || peer.port == 0))
+        return usage_error("--peer-direct-addr", options->peer_direct_addr, "an address and port, A.B.C.D:P or [V6]:P");
     if ((options->play != NULL) + (options->tone_hz > 0) + options->echo > 1) {
         fputs("wzp-client: only one of --play, --tone and --echo (try --help)\n", stderr);
         return -EINVAL;

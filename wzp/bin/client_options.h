@@ -29,6 +29,7 @@ enum client_command {
     CLIENT_REFLECT,
     CLIENT_PING,
     CLIENT_VERSION,
+    CLIENT_IDENTITY,
 };
 
 /** Texts are borrowed from argv. */
@@ -36,11 +37,14 @@ struct client_options {
     enum client_command command;
     const char *target; /**< fingerprint or room; NULL for the other commands */
     const char *relay;
-    const char *seed_file; /**< NULL: ~/.wzp/client-seed */
+    /** Where our identity comes from: at most one of these; none: ~/.wzp/client-seed. */
+    const char *seed_file, *seed_hex, *mnemonic, *mnemonic_file;
+    const char *pin_file;         /**< NULL: ~/.wzp/relay-pins */
+    const char *peer_direct_addr; /**< room: NULL: none */
     const char *alias, *number, *play, *record;
     const char *stun[CLIENT_STUN_MAX];
     size_t stun_count;
-    bool json, echo, hide_addresses, keep;
+    bool json, echo, hide_addresses, keep, no_direct, strict, show_mnemonic;
     double tone_hz;    /**< 0: none */
     double duration_s; /**< 0: without end */
     double ring_delay_s;

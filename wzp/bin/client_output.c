@@ -6,6 +6,9 @@
 
 #include <jansson.h>
 
+/** Room for a reason that names a file. */
+#define CLEAN_SIZE 512
+
 const char *client_end_name(const struct wzp_line_event *ended)
 {
     static const char *const hangups[] = {
@@ -114,6 +117,8 @@ static const char *event_name(enum wzp_line_event_kind kind)
         [WZP_LINE_PATH] = "path",
         [WZP_LINE_MEDIA_UP] = "media_up",
         [WZP_LINE_MEDIA_DOWN] = "media_down",
+        [WZP_LINE_QUALITY] = "quality",
+        [WZP_LINE_RELAY_KEY] = NULL,
         [WZP_LINE_ROOM_UPDATE] = "room",
         [WZP_LINE_ENDED] = "ended",
         [WZP_LINE_REFLECTED] = "observed",
@@ -152,6 +157,11 @@ static void print_json(const struct client_output *out, const struct wzp_line_ev
     case WZP_LINE_PATH:
     case WZP_LINE_MEDIA_UP:
         put(line, "path", text(path_name(event->path)));
+        put(line, "remote", text(event->path_remote));
+        break;
+    case WZP_LINE_QUALITY:
+        put(line, "codec", text(wzp_codec_name(event->profile->codec)));
+        put(line, "reason", text(event->reason));
         break;
     case WZP_LINE_ROOM_UPDATE:
         put(line, "participants", json_integer(event->participants));
@@ -166,6 +176,7 @@ static void print_json(const struct client_output *out, const struct wzp_line_ev
         put(line, "rtt_ms", event->rtt_us ? json_real(event->rtt_us / 1000.0) : json_null());
         break;
     case WZP_LINE_RINGING:
+    case WZP_LINE_RELAY_KEY:
     case WZP_LINE_SIGNAL:
         break;
     }
@@ -178,7 +189,7 @@ static void print_json(const struct client_output *out, const struct wzp_line_ev
 static const char *clean(const char *value, char buf[static 128])
 {
     size_t len = 0;
-    for (; value && *value && len < 127; value++)
+    for (; value && *value && len < CLEAN_SIZE - 1; value++)
         buf[len++] = (char)((unsigned char)*value < 32 || *value == 127 ? '?' : *value);
     buf[len] = '\0';
     return buf;
@@ -186,7 +197,7 @@ static const char *clean(const char *value, char buf[static 128])
 
 static void print_readable(const struct client_output *out, const struct wzp_line_event *event)
 {
-    char a[128], b[128];
+    char a[CLEAN_SIZE], b[CLEAN_SIZE];
     switch (event->kind) {
     case WZP_LINE_REGISTERED:
         printf("registered as %s at %s (relay build %s)\n", out->fingerprint, out->relay,
@@ -209,13 +220,16 @@ static void print_readable(const struct client_output *out, const struct wzp_lin
                event->peer_direct_addr ? clean(event->peer_direct_addr, b) : "keeps its address private");
         break;
     case WZP_LINE_PATH:
-        printf("media path: %s\n", path_name(event->path));
+        printf("path %s %s\n", path_name(event->path), clean(event->path_remote, a));
         break;
     case WZP_LINE_MEDIA_UP:
         puts("media is up");
         break;
     case WZP_LINE_MEDIA_DOWN:
         printf("media lost: %s\n", clean(event->reason, a));
+        break;
+    case WZP_LINE_QUALITY:
+        printf("the relay recommends %s: %s\n", wzp_codec_name(event->profile->codec), clean(event->reason, a));
         break;
     case WZP_LINE_ROOM_UPDATE:
         printf("%" PRIu32 " in the room\n", event->participants);
@@ -232,6 +246,7 @@ static void print_readable(const struct client_output *out, const struct wzp_lin
         else
             puts("pong: no answer");
         break;
+    case WZP_LINE_RELAY_KEY:
     case WZP_LINE_SIGNAL:
         break;
     }
@@ -274,7 +289,7 @@ void client_output_media(const struct client_output *out, const char *call_id, c
 
 void client_output_version(const struct client_output *out, const char *build, uint64_t now_us)
 {
-    char a[128];
+    char a[CLEAN_SIZE];
     if (!out->json) {
         printf("relay build %s\n", clean(build, a));
         (void)fflush(stdout);
@@ -283,5 +298,22 @@ void client_output_version(const struct client_output *out, const char *build, u
     json_t *line = new_line(out, "version", now_us);
     put(line, "relay", text(out->relay));
     put(line, "build", text(build));
+    print_line(line);
+}
+
+void client_output_identity(bool json, const char *fingerprint, const char *words)
+{
+    if (!json) {
+        printf("%s\n", fingerprint);
+        if (words)
+            printf("%s\n", words);
+        (void)fflush(stdout);
+        return;
+    }
+    json_t *line = json_object();
+    put(line, "event", text("identity"));
+    put(line, "fingerprint", text(fingerprint));
+    if (words)
+        put(line, "mnemonic", text(words));
     print_line(line);
 }

@@ -20,6 +20,8 @@ void client_output_media(const struct client_output *out, const char *call_id, c
                          bool is_final, uint64_t now_us);
 /** The relay's build. */
 void client_output_version(const struct client_output *out, const char *build, uint64_t now_us);
+/** Our fingerprint; words: those of our seed, NULL: not wanted. */
+void client_output_identity(bool json, const char *fingerprint, const char *words);
 /** "local", "normal", "busy", "declined", "timeout", "error", "relay_down", "no_media", "media_lost",
  *  "no_answer" or "refused". */
 const char *client_end_name(const struct wzp_line_event *ended);

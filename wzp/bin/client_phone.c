@@ -30,7 +30,7 @@ struct client_phone {
     enum client_exit exit;
 
     struct wzp_line_call *call;
-    bool was_up;
+    bool was_up, ticking;
     struct client_audio *audio;
     uint64_t tick_at_us, second_at_us;
     struct wz_timer wait, dial, ring, tick, every_second, duration, linger;
@@ -62,8 +62,18 @@ static void print_media(struct client_phone *phone, bool is_final)
     client_output_media(&phone->out, wzp_line_call_id(phone->call), &stats, is_final, wz_loop_now_us(phone->loop));
 }
 
+static void start_ticking(struct client_phone *phone, uint64_t now_us)
+{
+    phone->ticking = true;
+    phone->tick_at_us = now_us;
+    wz_timer_set(&phone->tick, now_us);
+    phone->second_at_us = now_us + SECOND_US;
+    wz_timer_set(&phone->every_second, phone->second_at_us);
+}
+
 static void stop_ticking(struct client_phone *phone)
 {
+    phone->ticking = false;
     wz_timer_cancel(&phone->tick);
     wz_timer_cancel(&phone->every_second);
 }
@@ -103,10 +113,7 @@ static void begin_media(struct client_phone *phone)
         wzp_line_hangup(phone->call, WZP_HANGUP_ERROR);
         return;
     }
-    phone->tick_at_us = now_us;
-    wz_timer_set(&phone->tick, now_us);
-    phone->second_at_us = now_us + SECOND_US;
-    wz_timer_set(&phone->every_second, phone->second_at_us);
+    start_ticking(phone, now_us);
     if (options->duration_s > 0)
         wz_timer_set(&phone->duration, now_us + seconds_us(options->duration_s));
 }
@@ -256,6 +263,7 @@ static void on_registered(struct client_phone *phone)
     case CLIENT_ANSWER:
     case CLIENT_JOIN:
     case CLIENT_VERSION:
+    case CLIENT_IDENTITY:
         break;
     }
 }
@@ -290,6 +298,11 @@ static void handle(struct client_phone *phone, const struct wzp_line_event *even
         break;
     case WZP_LINE_MEDIA_DOWN:
         stop_ticking(phone);
+        break;
+    case WZP_LINE_PATH:
+        if (phone->audio &&
+            !phone->ticking) /* a new path after MEDIA_DOWN; the jitter buffer finds a new stream itself */
+            start_ticking(phone, wz_loop_now_us(phone->loop));
         break;
     case WZP_LINE_REFLECTED:
         finish(phone, event->observed_addr ? CLIENT_EXIT_OK : CLIENT_EXIT_FAILURE);
@@ -378,10 +391,15 @@ int client_phone_new(struct client_phone **ret, struct wz_loop *loop, struct wzp
         .relay = config->relay,
         .rooms_only = options->command == CLIENT_JOIN,
         .share_local_addrs = true,
+        .group = config->group,
+        .no_direct = options->no_direct,
+        .strict = options->strict,
+        .pins = config->pins,
         .handlers = { .event = on_event, .datagram = on_datagram },
         .arg = phone,
         .rng = &wz_rng_system,
     };
+    const struct wzp_line_room room = { .name = options->target, .peer_direct_addr = options->peer_direct_addr };
     memcpy(line.seed, config->seed, sizeof line.seed);
     int err = wzp_line_new(&phone->line, loop, quic, &line);
     explicit_bzero(line.seed, sizeof line.seed);
@@ -393,7 +411,7 @@ int client_phone_new(struct client_phone **ret, struct wz_loop *loop, struct wzp
             .start_us = wz_loop_now_us(loop),
         };
         if (options->command == CLIENT_JOIN)
-            err = wzp_line_join(phone->line, &(struct wzp_line_room){ .name = options->target }, NULL, &phone->call);
+            err = wzp_line_join(phone->line, &room, NULL, &phone->call);
     }
     if (err < 0) {
         client_phone_free(phone);

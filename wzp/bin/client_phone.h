@@ -14,6 +14,8 @@ struct client_phone_config {
     const struct client_options *options; /**< borrowed as long as the phone lives */
     const struct client_pcm *play;        /**< likewise; NULL: none */
     struct wz_addr relay;
+    struct wzp_line_group *group; /**< NULL: no direct paths */
+    struct wzp_pin_file *pins;    /**< strict */
     uint8_t seed[WZP_SEED_BYTES];
 };
 
