@@ -27,7 +27,7 @@ static bool params_are_valid(const struct gw_rtp_params *p)
 
 static bool wzp_is_valid(const struct gw_wzp_params *p)
 {
-    return wzp_codec_is_opus(p->profile) && p->complexity <= 10;
+    return gw_wzp_tx_can_send(p->profile) && p->complexity <= 10;
 }
 
 static struct gw_rtp_params with_defaults(const struct gw_rtp_params *p)
@@ -47,43 +47,72 @@ static void codecs_done(struct gw_bridge_codecs *c)
 {
     gw_playout_free(c->from_rtp);
     gw_playout_free(c->from_wzp);
-    gw_opus_encoder_free(c->encoder);
+    gw_opus_encoder_free(c->to_phone);
+    gw_wzp_tx_free(c->to_wzp);
     *c = (struct gw_bridge_codecs){ 0 };
 }
 
-static int codecs_init(struct gw_bridge_codecs *ret, const struct gw_bridge_config *config, enum gw_codec codec)
+static struct gw_playout_config playout_config(const struct gw_bridge_config *config, enum gw_codec codec,
+                                               uint32_t clock_hz, uint32_t rate_hz)
 {
-    struct gw_bridge_codecs c = { .rate_hz = codec == GW_CODEC_OPUS ? WIDE_HZ : NARROW_HZ };
-    struct gw_playout_config playout = {
+    return (struct gw_playout_config){
         .codec = codec,
-        .clock_hz = gw_codec_clock_hz(codec),
-        .rate_hz = c.rate_hz,
+        .clock_hz = clock_hz,
+        .rate_hz = rate_hz,
         .min_ms = config->jitter_min_ms,
         .initial_ms = config->jitter_initial_ms,
         .max_ms = config->jitter_max_ms,
     };
-    const struct gw_opus_encoder_config encoder = {
+}
+
+static int codecs_init(struct gw_bridge_codecs *ret, struct gw_bridge *b, enum gw_codec codec)
+{
+    const struct gw_bridge_config *config = &b->config;
+    struct gw_bridge_codecs c = { .rate_hz = codec == GW_CODEC_OPUS ? WIDE_HZ : NARROW_HZ };
+    const struct gw_playout_config from_rtp = playout_config(config, codec, gw_codec_clock_hz(codec), c.rate_hz);
+    const struct gw_playout_config from_wzp = playout_config(config, GW_CODEC_OPUS, WZP_CLOCK_HZ, c.rate_hz);
+    const struct gw_wzp_tx_config to_wzp = {
         .rate_hz = c.rate_hz,
-        .bitrate_bps = wzp_codec_bitrate_bps(config->wzp.profile),
         .complexity = config->wzp.complexity,
+        .dred = GW_OPUS_DRED_ON_LOSS,
+        .suppress_silence = config->wzp.suppress_silence,
+        .packet = bridge_on_tx_packet,
+        .silence = bridge_on_tx_silence,
+        .arg = b,
     };
-    int err = gw_playout_new(&c.from_rtp, &playout);
+    int err = gw_playout_new(&c.from_rtp, &from_rtp);
 
     if (err)
         goto out;
     if (codec != GW_CODEC_OPUS) {
-        playout.codec = GW_CODEC_OPUS;
-        playout.clock_hz = WZP_CLOCK_HZ;
-        err = gw_playout_new(&c.from_wzp, &playout);
+        err = gw_playout_new(&c.from_wzp, &from_wzp);
         if (err)
             goto out;
     }
-    err = gw_opus_encoder_new(&c.encoder, &encoder);
+    err = gw_wzp_tx_new(&c.to_wzp, &to_wzp);
     if (err)
         goto out;
     *ret = c, c = (struct gw_bridge_codecs){ 0 };
 out:
     codecs_done(&c);
+    return err;
+}
+
+int bridge_make_opus_transcoder(struct gw_bridge *b)
+{
+    const struct gw_playout_config from_wzp =
+        playout_config(&b->config, GW_CODEC_OPUS, WZP_CLOCK_HZ, b->codecs.rate_hz);
+    const struct gw_opus_encoder_config to_phone = {
+        .rate_hz = b->codecs.rate_hz,
+        .bitrate_bps = wzp_codec_bitrate_bps(WZP_CODEC_OPUS_24K),
+        .complexity = b->config.wzp.complexity,
+    };
+    int err = 0;
+
+    if (!b->codecs.to_phone)
+        err = gw_opus_encoder_new(&b->codecs.to_phone, &to_phone);
+    if (!err && !b->codecs.from_wzp)
+        err = gw_playout_new(&b->codecs.from_wzp, &from_wzp);
     return err;
 }
 
@@ -122,7 +151,7 @@ int gw_bridge_new(struct gw_bridge **ret, const struct gw_bridge_config *config,
     b->config.rtp = with_defaults(&config->rtp);
     b->config.cname = NULL;
     b->config.rng = NULL;
-    err = codecs_init(&b->codecs, config, config->rtp.codec);
+    err = codecs_init(&b->codecs, b, config->rtp.codec);
     if (err)
         goto out;
     draw_names(b, config);
@@ -130,7 +159,7 @@ int gw_bridge_new(struct gw_bridge **ret, const struct gw_bridge_config *config,
     gw_rtp_source_start(&b->wzp_source, 0, WZP_CLOCK_HZ);
     gw_dtmf_rx_init(&b->dtmf, b->config.rtp.dtmf_clock_hz);
     gw_tone_init(&b->tone, b->codecs.rate_hz);
-    b->frame_profile = config->wzp.profile;
+    gw_adaptive_init(&b->adaptive, config->wzp.profile, config->wzp.fixed_profile, now_us);
     b->marker_due = true;
     b->now_us = now_us;
     b->next_rtcp_us = now_us + GW_BRIDGE_RTCP_INTERVAL_US;
@@ -157,10 +186,10 @@ static void exchange_codecs(struct gw_bridge *b, struct gw_bridge_codecs *fresh,
 
     codecs_done(&b->codecs);
     b->codecs = *fresh;
-    gw_opus_encoder_set_loss(b->codecs.encoder, b->fec_loss_pct);
+    gw_wzp_tx_set_loss(b->codecs.to_wzp, b->fec_loss_pct);
     gw_tone_init(&b->tone, b->codecs.rate_hz);
-    b->pcm_count = b->g711_count = 0;
-    b->reencodes = false;
+    b->g711_count = 0;
+    b->reencodes = b->decodes = false;
     b->rtp_source.active = false;
     /* The output goes on where it was; only its input, or its clock, is another. */
     gw_seqmap_init(&b->to_rtp, WZP_CLOCK_HZ, clock_hz, b->to_rtp.out_next, b->to_rtp.out_end);
@@ -176,7 +205,7 @@ int gw_bridge_update_rtp(struct gw_bridge *bridge, const struct gw_rtp_params *p
     if (!params_are_valid(params))
         return -EINVAL;
     if (params->codec != old.codec) {
-        const int err = codecs_init(&fresh, &bridge->config, params->codec);
+        const int err = codecs_init(&fresh, bridge, params->codec);
         if (err)
             return err;
         exchange_codecs(bridge, &fresh, params->codec);
@@ -212,21 +241,6 @@ void gw_bridge_restart_wzp(struct gw_bridge *bridge)
         gw_playout_reset(bridge->codecs.from_wzp);
 }
 
-int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *params)
-{
-    if (!wzp_is_valid(params))
-        return -EINVAL;
-    bridge->config.wzp = *params; /* the frame being collected keeps its profile */
-    gw_opus_encoder_set_complexity(bridge->codecs.encoder, params->complexity);
-    return 0;
-}
-
-void gw_bridge_set_path_stats(struct gw_bridge *bridge, uint32_t loss_milli_pct, uint32_t rtt_ms, uint32_t jitter_ms)
-{
-    bridge->path_report = wzp_quality_from_stats(loss_milli_pct, rtt_ms, jitter_ms);
-    bridge->has_path_report = true;
-}
-
 int gw_bridge_play_digit(struct gw_bridge *bridge, char digit, uint32_t duration_ms, uint64_t now_us)
 {
     bridge->now_us = now_us;
@@ -245,7 +259,7 @@ void gw_bridge_bye(struct gw_bridge *bridge, uint64_t now_us)
 
 void bridge_update_clock(struct gw_bridge *b)
 {
-    const bool is_needed = !bridge_is_opus(b) || b->reencodes || gw_tone_is_active(&b->tone);
+    const bool is_needed = bridge_plays_wzp(b) || b->reencodes || gw_tone_is_active(&b->tone);
 
     if (is_needed && !b->is_ticking)
         b->next_tick_us = on_grid(b->now_us);
@@ -263,7 +277,7 @@ static void skip_missed_ticks(struct gw_bridge *b, uint64_t now_us)
     b->stats.skipped_ticks += skipped;
     b->next_tick_us += skipped * TICK_US;
     /* Timestamps tell time: they go on, sequence numbers do not. */
-    if (!bridge_is_opus(b))
+    if (bridge_plays_wzp(b))
         gw_seqmap_pause(&b->to_rtp, (uint32_t)(skipped * (b->to_rtp.out_clock_hz / 50)));
     if (b->wzp_started)
         gw_seqmap_pause(&b->to_wzp, (uint32_t)(skipped * GW_PLAYOUT_FRAME_MS));
@@ -279,7 +293,7 @@ void gw_bridge_tick(struct gw_bridge *bridge, uint64_t now_us)
         const uint64_t tick_us = bridge->next_tick_us;
         bridge->next_tick_us += TICK_US;
         bridge_tick_to_wzp(bridge, tick_us);
-        if (!bridge_is_opus(bridge))
+        if (bridge_plays_wzp(bridge))
             bridge_tick_to_rtp(bridge, tick_us);
         bridge_update_clock(bridge);
     }
@@ -326,7 +340,12 @@ void gw_bridge_stats(const struct gw_bridge *bridge, struct gw_bridge_stats *ret
     ret->wzp_delay_us = from_wzp.jitter.delay_us;
     ret->wzp_concealed = from_wzp.jitter.concealed;
     ret->pass_through_rtp = passes_rtp;
-    ret->pass_through_wzp = bridge_is_opus(bridge);
+    ret->wzp_repaired = from_wzp.repaired;
+    ret->wzp_unrepaired = from_wzp.unrepaired;
+    ret->wzp_dred = from_wzp.dred;
+    ret->wzp_codec_tx = bridge_codec_now(bridge);
+    ret->wzp_tier = wzp_quality_tier(&bridge->adaptive.quality);
+    ret->pass_through_wzp = !bridge_plays_wzp(bridge);
     ret->rtp_level_dbov = passes_rtp ? LEVEL_UNKNOWN : from_rtp.level_dbov;
     ret->wzp_level_dbov = from_wzp.level_dbov;
     ret->dtmf_digits = bridge->dtmf.digits;

@@ -2,12 +2,14 @@
  * out through callbacks, and a deadline says when to call again. Knows neither SIP nor QUIC.
  *
  *   Opus <-> WZP   Pass-through: payload bytes unchanged, forwarded on arrival. Sequence gaps and pauses stay visible.
- *                  Frames of 20 and 40 ms pass; a phone that sends others is decoded and encoded anew.
- *   G.711 <-> WZP  Transcoding at 8 kHz on a 20 ms clock: jitter buffer, concealment, Opus encoder / decoder.
+ *                  Frames of 20 and 40 ms pass; a phone that sends others is decoded and encoded anew, and so is
+ *                  everyone's sound while Codec2 comes from WZP, or the path carries low rates only.
+ *   G.711 <-> WZP  Transcoding at 8 kHz on a 20 ms clock: jitter buffer, concealment, Opus or Codec2 towards WZP.
  *
  * Telephone events and gw_bridge_play_digit() become tones in the stream towards WZP.
  *
- * Thread: one (the call's worker). After gw_bridge_new() and gw_bridge_update_rtp() nothing is allocated.
+ * Thread: one (the call's worker). After gw_bridge_new() and gw_bridge_update_rtp() nothing is allocated, but once each
+ * when Codec2 is first received and first sent.
  * No callback may call back into the bridge or free it. Spec: docs/media.md, docs/wzp-wire.md "Media". */
 #ifndef GATEWAY_MEDIA_BRIDGE_H
 #define GATEWAY_MEDIA_BRIDGE_H
@@ -16,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/media/adaptive.h"
 #include "gateway/media/latch.h"
 #include "gateway/media/playout.h"
 #include "gateway/media/rtcp.h"
@@ -51,8 +54,10 @@ struct gw_rtp_params {
 };
 
 struct gw_wzp_params {
-    enum wzp_codec profile; /**< Opus nibble to send when we encode; WZP_CODEC_OPUS_24K by default (0) */
+    enum wzp_codec profile; /**< what to send when we encode: any Opus or Codec2; WZP_CODEC_OPUS_24K by default (0) */
     unsigned complexity;    /**< 0..10 */
+    bool fixed_profile;     /**< always `profile`; else lower while quality reports or the relay ask for it */
+    bool suppress_silence;  /**< send comfort noise for silence; counts in gw_bridge_new() only */
 };
 
 struct gw_bridge_config {
@@ -99,7 +104,15 @@ struct gw_bridge_stats {
     uint64_t wzp_codec2;
     uint64_t wzp_repair;
     uint64_t wzp_comfort_noise;
-    uint64_t wzp_not_ready; /**< frames not sent because the path was not up */
+    uint64_t wzp_comfort_noise_tx;
+    uint64_t wzp_repair_tx;
+    uint64_t wzp_repaired;       /**< Codec2 frames brought back from repair packets */
+    uint64_t wzp_unrepaired;     /**< Codec2 frames that had to be concealed */
+    uint64_t wzp_dred;           /**< Opus frames rebuilt from deep redundancy */
+    enum wzp_codec wzp_codec_rx; /**< of the newest audio packet from WZP */
+    enum wzp_codec wzp_codec_tx; /**< to send now */
+    enum wzp_tier wzp_tier;      /**< what reports say of the path */
+    uint64_t wzp_not_ready;      /**< frames not sent because the path was not up */
     uint64_t wzp_last_rx_us;
     uint32_t wzp_jitter_us;
     uint32_t wzp_delay_us;
@@ -141,10 +154,13 @@ int gw_bridge_update_rtp(struct gw_bridge *bridge, const struct gw_rtp_params *p
 void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready);
 /** The WZP peer's stream begins anew (its media connection was replaced): numbering and timestamps may start at 0. */
 void gw_bridge_restart_wzp(struct gw_bridge *bridge);
-/** Another Opus profile or complexity for what we encode. 0 or -EINVAL. */
+/** Another profile or complexity for what we encode; numbering and timestamps go on. What reports said so far is
+ *  forgotten. 0 or -EINVAL. */
 int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *params);
 /** Statistics of the WZP path (QUIC), sent in our quality reports; without them no report is sent. */
 void gw_bridge_set_path_stats(struct gw_bridge *bridge, uint32_t loss_milli_pct, uint32_t rtt_ms, uint32_t jitter_ms);
+/** The relay recommends a profile for the whole room; ignored with fixed_profile. */
+void gw_bridge_quality_directive(struct gw_bridge *bridge, const struct wzp_profile *profile);
 /** A tone towards WZP (SIP INFO). 0, -EINVAL, -ENOSPC. */
 int gw_bridge_play_digit(struct gw_bridge *bridge, char digit, uint32_t duration_ms, uint64_t now_us);
 /** The call ends: RTCP BYE. */

@@ -1,4 +1,4 @@
-/* Phone -> WZP: what arrives on the RTP port, and what is made of it. */
+/* Phone -> WZP: what arrives on the RTP port. */
 #include "gateway/media/bridge_internal.h"
 
 #include <string.h>
@@ -8,102 +8,6 @@
 #define TICKS_40MS 1920
 /** Fitting packets in a row after which a phone is believed to send nothing else any more. */
 #define FITTING_RUN 50
-/** Digits must survive: below this bit rate the profile is raised while they sound. */
-#define TONE_BITRATE_MIN 16000
-#define TONE_PROFILE     WZP_CODEC_OPUS_24K
-
-/* ---- out ---- */
-
-static void send_wzp(struct gw_bridge *b, enum wzp_codec codec, uint16_t seq, uint32_t timestamp_ms,
-                     struct wz_bytes payload)
-{
-    uint8_t datagram[WZP_MEDIA_DATAGRAM_MAX];
-    struct wzp_media_hdr hdr = { .codec = codec, .seq = seq, .timestamp_ms = timestamp_ms };
-
-    if (b->has_path_report && ++b->frames_since_report >= GW_BRIDGE_REPORT_FRAMES) {
-        hdr.has_report = true;
-        hdr.report = b->path_report;
-        b->frames_since_report = 0;
-        b->stats.wzp_reports_tx++;
-    }
-    const int len = wzp_media_encode(&hdr, payload, datagram, sizeof datagram);
-    if (len < 0) {
-        b->stats.rtp_bad++; /* an Opus packet larger than any datagram */
-        return;
-    }
-    b->wzp_started = true;
-    b->stats.wzp_tx++;
-    b->stats.wzp_tx_bytes += (uint64_t)len;
-    b->config.send_wzp(b->config.arg, wz_bytes(datagram, (size_t)len));
-}
-
-/* ---- encoding ---- */
-
-static void pause_wzp(struct gw_bridge *b)
-{
-    b->pcm_count = 0;
-    if (b->wzp_started)
-        gw_seqmap_pause(&b->to_wzp, GW_PLAYOUT_FRAME_MS);
-}
-
-static enum wzp_codec profile_now(const struct gw_bridge *b)
-{
-    const enum wzp_codec profile = b->config.wzp.profile;
-
-    if (gw_tone_is_active(&b->tone) && wzp_codec_bitrate_bps(profile) < TONE_BITRATE_MIN)
-        return TONE_PROFILE;
-    return profile;
-}
-
-static void encode(struct gw_bridge *b)
-{
-    uint8_t packet[GW_OPUS_PACKET_MAX];
-    uint16_t seq;
-    uint32_t timestamp_ms;
-
-    gw_opus_encoder_set_bitrate(b->codecs.encoder, wzp_codec_bitrate_bps(b->frame_profile));
-    const int len = gw_opus_encode(b->codecs.encoder, b->pcm, b->pcm_count, packet, sizeof packet);
-    b->pcm_count = 0;
-    if (len < 0)
-        return; /* cannot happen with the sizes above; a missing frame is concealed */
-    gw_seqmap_insert(&b->to_wzp, wzp_codec_frame_ms(b->frame_profile), &seq, &timestamp_ms);
-    send_wzp(b, b->frame_profile, seq, timestamp_ms, wz_bytes(packet, (size_t)len));
-}
-
-void bridge_tick_to_wzp(struct gw_bridge *b, uint64_t tick_us)
-{
-    const bool is_tone = gw_tone_is_active(&b->tone);
-    const bool plays_audio =
-        (!bridge_is_opus(b) || b->reencodes) && b->config.rtp.recv && !gw_playout_is_fresh(b->codecs.from_rtp);
-    const size_t samples = b->codecs.rate_hz / 50;
-    struct gw_dtmf_out ended;
-    int16_t *end;
-
-    gw_dtmf_rx_tick(&b->dtmf, tick_us, &ended);
-    if (ended.ends)
-        gw_tone_close(&b->tone, ended.duration_ms);
-    if (b->pcm_count == 0)
-        b->frame_profile = profile_now(b);
-    end = b->pcm + b->pcm_count;
-    if (plays_audio)
-        (void)gw_playout_pull(b->codecs.from_rtp, tick_us, end);
-    if (is_tone)
-        gw_tone_render(&b->tone, end, samples);
-    if (!plays_audio && !is_tone) {
-        pause_wzp(b);
-        return;
-    }
-    if (!b->wzp_ready) {
-        b->stats.wzp_not_ready++;
-        pause_wzp(b);
-        return;
-    }
-    b->pcm_count += samples;
-    if (b->pcm_count >= b->codecs.rate_hz / 1000 * wzp_codec_frame_ms(b->frame_profile))
-        encode(b);
-}
-
-/* ---- in ---- */
 
 static void take_event(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, struct wz_bytes payload)
 {
@@ -132,15 +36,16 @@ static void take_comfort_noise(struct gw_bridge *b, const struct gw_rtp_hdr *hdr
 
 static enum wzp_codec nibble_for(const struct gw_bridge *b, int ticks)
 {
+    const enum wzp_codec profile = b->config.wzp.profile;
+
     if (ticks == TICKS_40MS)
-        return WZP_CODEC_OPUS_6K; /* the only profile with 40 ms frames */
-    return wzp_codec_frame_ms(b->config.wzp.profile) == 20 ? b->config.wzp.profile : WZP_CODEC_OPUS_24K;
+        return WZP_CODEC_OPUS_6K; /* the only Opus profile with 40 ms frames */
+    return wzp_codec_is_opus(profile) && wzp_codec_frame_ms(profile) == 20 ? profile : WZP_CODEC_OPUS_24K;
 }
 
 static void pass_through(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, struct wz_bytes payload, int ticks)
 {
-    uint16_t seq;
-    uint32_t timestamp_ms;
+    struct wzp_media_hdr out = { .codec = nibble_for(b, ticks) };
     bool is_new;
 
     if (gw_tone_is_active(&b->tone)) {
@@ -152,10 +57,10 @@ static void pass_through(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, stru
         gw_seqmap_skip(&b->to_wzp, hdr->seq);
         return;
     }
-    switch (gw_seqmap_forward(&b->to_wzp, hdr->seq, hdr->timestamp_ticks, (uint32_t)ticks / 48, &seq, &timestamp_ms,
-                              &is_new)) {
+    switch (gw_seqmap_forward(&b->to_wzp, hdr->seq, hdr->timestamp_ticks, (uint32_t)ticks / 48, &out.seq,
+                              &out.timestamp_ms, &is_new)) {
     case GW_SEQMAP_FORWARD:
-        send_wzp(b, nibble_for(b, ticks), seq, timestamp_ms, payload);
+        bridge_send_wzp(b, &out, payload);
         break;
     case GW_SEQMAP_DUPLICATE:
         b->stats.rtp_duplicate++;
@@ -166,7 +71,7 @@ static void pass_through(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, stru
     }
 }
 
-/* A phone that sends frames WZP does not have is decoded and encoded anew until it has sent only fitting ones for a while. */
+/* A phone whose frames cannot go as they are is decoded and encoded anew until it has sent only fitting ones for a while. */
 static bool must_reencode(struct gw_bridge *b, bool is_fitting)
 {
     b->fitting_run = is_fitting ? b->fitting_run + 1 : 0;
@@ -189,7 +94,7 @@ static void take_audio(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, struct
             b->stats.rtp_bad++;
             return;
         }
-        if (!must_reencode(b, ticks == TICKS_20MS || ticks == TICKS_40MS)) {
+        if (!must_reencode(b, (ticks == TICKS_20MS || ticks == TICKS_40MS) && !bridge_must_encode(b))) {
             pass_through(b, hdr, payload, ticks);
             return;
         }

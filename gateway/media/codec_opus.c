@@ -6,21 +6,97 @@
 #include <opus.h>
 
 #define OPUS_CLOCK_HZ 48000
-/** Reported loss from which in-band FEC costs less than it saves. */
+/** Reported loss from which redundancy costs less than it saves. */
 #define FEC_FROM_PCT 2
+/** With a lower hint libopus spends nothing on DRED. */
+#define DRED_HINT_PCT 15
+/** Loss at which DRED reaches as far back as it may. */
+#define DRED_FULL_PCT 40
+/** Narrow-band decoders cannot use it. */
+#define DRED_FROM_HZ 16000
+
+#ifdef OPUS_SET_DRED_DURATION
+#define HAS_DRED 1
+#else
+#define HAS_DRED 0 /* libopus before 1.5 */
+#endif
 
 struct gw_opus_encoder {
     OpusEncoder *opus;
     struct gw_opus_encoder_config config;
+    unsigned loss_pct;
+    unsigned dred_10ms;
 };
 
 struct gw_opus_decoder {
     OpusDecoder *opus;
+    uint32_t rate_hz;
+#if HAS_DRED
+    OpusDREDDecoder *dred_decoder; /* NULL: this libopus was built without */
+    OpusDRED *dred;
+#endif
 };
 
 static bool is_rate(uint32_t rate_hz)
 {
     return rate_hz == 8000 || rate_hz == 16000 || rate_hz == 48000;
+}
+
+/* ---- encoder ---- */
+
+bool gw_opus_has_dred(void)
+{
+#if HAS_DRED
+    OpusDREDDecoder *decoder = opus_dred_decoder_create(NULL);
+    const bool has = decoder != NULL;
+
+    if (decoder)
+        opus_dred_decoder_destroy(decoder);
+    return has;
+#else
+    return false;
+#endif
+}
+
+/* Reach in 10 ms by bit rate: without loss, and at DRED_FULL_PCT of it. */
+static unsigned dred_reach(uint32_t bitrate_bps, unsigned loss_pct)
+{
+    const unsigned least = bitrate_bps >= 32000 ? 10 : bitrate_bps >= 16000 ? 20 : 50;
+    const unsigned most = bitrate_bps >= 32000 ? 30 : bitrate_bps >= 16000 ? 50 : 104;
+    const unsigned pct = loss_pct < DRED_FULL_PCT ? loss_pct : DRED_FULL_PCT;
+
+    return least + (most - least) * pct / DRED_FULL_PCT;
+}
+
+static bool wants_dred(const struct gw_opus_encoder *e)
+{
+    return e->config.rate_hz >= DRED_FROM_HZ &&
+           (e->config.dred == GW_OPUS_DRED_ALWAYS ||
+            (e->config.dred == GW_OPUS_DRED_ON_LOSS && e->loss_pct >= FEC_FROM_PCT));
+}
+
+/* True when the library does it. */
+static bool set_dred(struct gw_opus_encoder *e, unsigned reach_10ms)
+{
+#if HAS_DRED
+    if (opus_encoder_ctl(e->opus, OPUS_SET_DRED_DURATION((opus_int32)reach_10ms)) != OPUS_OK)
+        return false;
+    e->dred_10ms = reach_10ms;
+    return reach_10ms > 0;
+#else
+    (void)e, (void)reach_10ms;
+    return false;
+#endif
+}
+
+/* One redundancy or the other, never both. */
+static void protect(struct gw_opus_encoder *e)
+{
+    const bool has_dred = set_dred(e, wants_dred(e) ? dred_reach(e->config.bitrate_bps, e->loss_pct) : 0);
+    const unsigned hint_pct = has_dred && e->loss_pct < DRED_HINT_PCT ? DRED_HINT_PCT : e->loss_pct;
+
+    (void)opus_encoder_ctl(e->opus, OPUS_SET_INBAND_FEC(!has_dred && e->loss_pct >= FEC_FROM_PCT ? 1 : 0));
+    (void)opus_encoder_ctl(e->opus, OPUS_SET_PACKET_LOSS_PERC((opus_int32)hint_pct));
 }
 
 int gw_opus_encoder_new(struct gw_opus_encoder **ret, const struct gw_opus_encoder_config *config)
@@ -42,6 +118,7 @@ int gw_opus_encoder_new(struct gw_opus_encoder **ret, const struct gw_opus_encod
     (void)opus_encoder_ctl(e->opus, OPUS_SET_COMPLEXITY((opus_int32)config->complexity));
     (void)opus_encoder_ctl(e->opus, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
     (void)opus_encoder_ctl(e->opus, OPUS_SET_DTX(config->dtx ? 1 : 0));
+    protect(e);
     *ret = e, e = NULL, err = 0;
 out:
     gw_opus_encoder_free(e);
@@ -63,6 +140,7 @@ void gw_opus_encoder_set_bitrate(struct gw_opus_encoder *encoder, uint32_t bitra
         return;
     encoder->config.bitrate_bps = bitrate_bps;
     (void)opus_encoder_ctl(encoder->opus, OPUS_SET_BITRATE((opus_int32)bitrate_bps));
+    protect(encoder);
 }
 
 void gw_opus_encoder_set_complexity(struct gw_opus_encoder *encoder, unsigned complexity)
@@ -73,10 +151,13 @@ void gw_opus_encoder_set_complexity(struct gw_opus_encoder *encoder, unsigned co
 
 void gw_opus_encoder_set_loss(struct gw_opus_encoder *encoder, unsigned loss_pct)
 {
-    const opus_int32 pct = loss_pct > 100 ? 100 : (opus_int32)loss_pct;
+    encoder->loss_pct = loss_pct > 100 ? 100 : loss_pct;
+    protect(encoder);
+}
 
-    (void)opus_encoder_ctl(encoder->opus, OPUS_SET_INBAND_FEC(pct >= FEC_FROM_PCT ? 1 : 0));
-    (void)opus_encoder_ctl(encoder->opus, OPUS_SET_PACKET_LOSS_PERC(pct));
+unsigned gw_opus_encoder_dred(const struct gw_opus_encoder *encoder)
+{
+    return encoder->dred_10ms;
 }
 
 int gw_opus_encode(struct gw_opus_encoder *encoder, const int16_t *pcm, size_t samples, uint8_t *buf, size_t size)
@@ -88,6 +169,8 @@ int gw_opus_encode(struct gw_opus_encoder *encoder, const int16_t *pcm, size_t s
         return -ENOSPC;
     return n < 0 ? -EINVAL : n;
 }
+
+/* ---- decoder ---- */
 
 int gw_opus_decoder_new(struct gw_opus_decoder **ret, uint32_t rate_hz)
 {
@@ -102,6 +185,13 @@ int gw_opus_decoder_new(struct gw_opus_decoder **ret, uint32_t rate_hz)
     d->opus = opus_decoder_create((opus_int32)rate_hz, 1, &opus_err);
     if (!d->opus)
         goto out;
+    d->rate_hz = rate_hz;
+#if HAS_DRED
+    d->dred_decoder = opus_dred_decoder_create(NULL);
+    d->dred = d->dred_decoder ? opus_dred_alloc(NULL) : NULL;
+    if (d->dred_decoder && !d->dred)
+        goto out;
+#endif
     *ret = d, d = NULL, err = 0;
 out:
     gw_opus_decoder_free(d);
@@ -114,6 +204,12 @@ void gw_opus_decoder_free(struct gw_opus_decoder *decoder)
         return;
     if (decoder->opus)
         opus_decoder_destroy(decoder->opus);
+#if HAS_DRED
+    if (decoder->dred)
+        opus_dred_free(decoder->dred);
+    if (decoder->dred_decoder)
+        opus_dred_decoder_destroy(decoder->dred_decoder);
+#endif
     free(decoder);
 }
 
@@ -140,11 +236,44 @@ int gw_opus_decode(struct gw_opus_decoder *decoder, struct wz_bytes packet, int1
     return decode(decoder, packet, pcm, max, 0);
 }
 
-int gw_opus_decode_fec(struct gw_opus_decoder *decoder, struct wz_bytes packet, int16_t *pcm, size_t samples)
+/* Samples, or 0: packet's DRED does not reach back that far. */
+static int rebuild_by_dred(struct gw_opus_decoder *d, struct wz_bytes packet, size_t ahead, int16_t *pcm,
+                           size_t samples)
 {
-    if (packet.len == 0 || packet.len > INT32_MAX)
-        return -EBADMSG;
-    return decode(decoder, packet, pcm, samples, 1);
+#if HAS_DRED
+    int end = 0;
+
+    if (!d->dred || ahead > d->rate_hz) /* it never tells more than a second */
+        return 0;
+    const int reach = opus_dred_parse(d->dred_decoder, d->dred, packet.data, (opus_int32)packet.len, (opus_int32)ahead,
+                                      (opus_int32)d->rate_hz, &end, 0);
+    if (reach < (int)ahead || (int)(ahead - samples) < end)
+        return 0;
+    const int n = opus_decoder_dred_decode(d->opus, d->dred, (opus_int32)ahead, pcm, (opus_int32)samples);
+    return n < 0 ? 0 : n;
+#else
+    (void)d, (void)packet, (void)ahead, (void)pcm, (void)samples;
+    return 0;
+#endif
+}
+
+int gw_opus_rebuild(struct gw_opus_decoder *decoder, struct wz_bytes packet, size_t ahead, int16_t *pcm, size_t samples,
+                    bool *ret_is_dred)
+{
+    int n;
+
+    if (packet.len == 0 || packet.len > INT32_MAX || ahead < samples || ahead > INT32_MAX)
+        return -ENODATA;
+    n = rebuild_by_dred(decoder, packet, ahead, pcm, samples);
+    if (n > 0) {
+        *ret_is_dred = true;
+        return n;
+    }
+    n = ahead == samples ? decode(decoder, packet, pcm, samples, 1) : -ENODATA;
+    if (n < 0)
+        return -ENODATA;
+    *ret_is_dred = false;
+    return n;
 }
 
 int gw_opus_conceal(struct gw_opus_decoder *decoder, int16_t *pcm, size_t samples)

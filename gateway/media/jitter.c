@@ -15,6 +15,8 @@
 /** Frames between two changes of the delay while someone speaks, and while nobody does. */
 #define CHANGE_EVERY       25
 #define CHANGE_EVERY_QUIET 2
+/** While packets go missing that a longer delay would bring back. */
+#define CHANGE_EVERY_HOLD 4
 /** Concealed frames in a row after which nothing is heard any more, so that waiting longer does no harm. */
 #define FADED_FRAMES 5
 /** A packet this long overdue is played although the gap before it is not filled up. */
@@ -40,6 +42,7 @@ struct slot {
     uint16_t seq;
     uint16_t len;
     uint8_t chunk;
+    uint8_t tag;
     uint8_t state; /**< enum slot_state */
 };
 
@@ -47,6 +50,7 @@ struct gw_jitter {
     uint32_t clock_hz;
     int64_t max_ticks;
     struct gw_timing timing;
+    int64_t hold_us;
 
     bool synced;       /**< a stream is known */
     bool playing;      /**< its first frame was due */
@@ -139,6 +143,16 @@ void gw_jitter_reset(struct gw_jitter *jitter)
     gw_timing_restart(&jitter->timing);
 }
 
+static int64_t target_us(const struct gw_jitter *j)
+{
+    return j->timing.target_us + j->hold_us;
+}
+
+static int64_t ticks_of_us(const struct gw_jitter *j, int64_t us)
+{
+    return us * j->clock_hz / 1000000;
+}
+
 /* ---- in ---- */
 
 /* Whatever is missing before seq is lost; seq itself comes next. */
@@ -224,6 +238,17 @@ static int take_late(struct gw_jitter *j, const struct gw_jitter_packet *p, int6
     return take_stale(j, p, -ETIME);
 }
 
+/* The first packets came out of order. */
+static bool extends_backwards(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t ticks)
+{
+    if (j->playing || seq16_diff(j->highest_seq, p->seq) >= GW_JITTER_SLOTS || slot_of(j, p->seq)->state != SLOT_FREE)
+        return false;
+    j->last_seq = (uint16_t)(p->seq - 1);
+    if (ticks < j->floor_ticks)
+        j->floor_ticks = j->play_ticks = ticks;
+    return true;
+}
+
 /* Where the packet lies: 0 to take it, else why not. */
 static int place(struct gw_jitter *j, const struct gw_jitter_packet *p, uint64_t now_us)
 {
@@ -232,13 +257,8 @@ static int place(struct gw_jitter *j, const struct gw_jitter_packet *p, uint64_t
 
     if (gw_timing_is_jump(&j->timing, ticks, now_us))
         return follow_jump(j, p);
-    if (!j->playing && ahead <= 0 && seq16_diff(j->highest_seq, p->seq) < GW_JITTER_SLOTS &&
-        slot_of(j, p->seq)->state == SLOT_FREE) {
-        j->last_seq = (uint16_t)(p->seq - 1); /* the first packets came out of order */
-        if (ticks < j->floor_ticks)
-            j->floor_ticks = j->play_ticks = ticks;
+    if (ahead <= 0 && extends_backwards(j, p, ticks))
         return 0;
-    }
     if (ahead <= -GW_JITTER_SLOTS || ahead > LOSS_STEP_MAX || (ahead >= GW_JITTER_SLOTS && j->waiting > 0))
         return follow_jump(j, p);
     if (ahead <= 0)
@@ -295,6 +315,7 @@ static int store(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t 
         .chunk = chunk,
         .duration = p->duration_ticks,
         .ticks = ticks,
+        .tag = p->tag,
     };
     j->waiting++;
     if (ticks + p->duration_ticks > j->end_ticks)
@@ -304,6 +325,24 @@ static int store(struct gw_jitter *j, const struct gw_jitter_packet *p, int64_t 
     return 0;
 }
 
+/* A rebuilt packet fits into the stream as it is or is of no use any more. */
+static int put_repaired(struct gw_jitter *j, const struct gw_jitter_packet *p)
+{
+    const int64_t ticks = unwrap(j, p->timestamp);
+    const int16_t ahead = seq16_diff(p->seq, j->last_seq);
+    int err;
+
+    if (!j->synced || ahead >= GW_JITTER_SLOTS || (j->playing && ticks + p->duration_ticks <= j->floor_ticks) ||
+        (ahead <= 0 && !extends_backwards(j, p, ticks)))
+        return -ETIME;
+    if (slot_is(j, p->seq, SLOT_WAITING) || slot_is(j, p->seq, SLOT_OTHER))
+        return -EEXIST;
+    err = store(j, p, ticks);
+    if (!err)
+        j->stats.repaired++;
+    return err;
+}
+
 int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packet, uint64_t now_us)
 {
     int err;
@@ -311,6 +350,8 @@ int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packe
     if (packet->duration_ticks == 0 || packet->duration_ticks > jitter->clock_hz || packet->payload.len == 0 ||
         packet->payload.len > GW_JITTER_PAYLOAD_MAX)
         return -EINVAL;
+    if (packet->is_repaired)
+        return put_repaired(jitter, packet);
     if (!jitter->synced)
         start_at(jitter, packet);
     err = place(jitter, packet, now_us);
@@ -361,7 +402,7 @@ static bool is_missing_before(struct gw_jitter *j, const struct slot *s)
 /* The longest delay allowed bounds what waits. */
 static struct slot *trim(struct gw_jitter *j, struct slot *s)
 {
-    while (s && j->waiting > 1 && j->end_ticks - s->ticks > j->max_ticks + s->duration) {
+    while (s && j->waiting > 1 && j->end_ticks - s->ticks > j->max_ticks + ticks_of_us(j, j->hold_us) + s->duration) {
         discard(j, s);
         s = first_waiting(j);
     }
@@ -409,8 +450,9 @@ static void pop_gap(struct gw_jitter *j, const struct slot *next, struct gw_jitt
         return;
     }
     j->stats.concealed++;
-    if (j->play_ticks == next->ticks)
-        out->fec = load(j, next);
+    out->fec = load(j, next);
+    out->fec_ahead_ticks = (uint32_t)gap;
+    out->tag = next->tag;
 }
 
 static unsigned change_every(const struct gw_jitter *j)
@@ -418,23 +460,19 @@ static unsigned change_every(const struct gw_jitter *j)
     return j->is_silent ? CHANGE_EVERY_QUIET : CHANGE_EVERY;
 }
 
-static int64_t ticks_of_us(const struct gw_jitter *j, int64_t us)
-{
-    return us * j->clock_hz / 1000000;
-}
-
 static bool wants_growth(const struct gw_jitter *j, const struct slot *s, uint64_t now_us)
 {
-    const int64_t short_ticks = ticks_of_us(j, j->timing.target_us - gw_timing_delay_us(&j->timing, s->ticks, now_us));
+    const int64_t short_ticks = ticks_of_us(j, target_us(j) - gw_timing_delay_us(&j->timing, s->ticks, now_us));
 
     if (short_ticks * 2 <= s->duration)
         return false;
-    return j->underrun_run >= FADED_FRAMES || j->since_change >= change_every(j);
+    return j->underrun_run >= FADED_FRAMES || j->since_change >= change_every(j) ||
+           (j->hold_us > 0 && j->since_change >= CHANGE_EVERY_HOLD);
 }
 
 static bool wants_shrinking(struct gw_jitter *j, const struct slot *s, uint64_t now_us)
 {
-    const int64_t spare_ticks = ticks_of_us(j, gw_timing_delay_us(&j->timing, s->ticks, now_us) - j->timing.target_us);
+    const int64_t spare_ticks = ticks_of_us(j, gw_timing_delay_us(&j->timing, s->ticks, now_us) - target_us(j));
     const int64_t fill = j->end_ticks - s->ticks - s->duration;
     int64_t least = j->least_fill[0] < j->least_fill[1] ? j->least_fill[0] : j->least_fill[1];
 
@@ -462,6 +500,7 @@ static void pop_frame(struct gw_jitter *j, struct slot *s, uint64_t now_us, stru
     out->kind = GW_JITTER_FRAME;
     out->drop = wants_shrinking(j, s, now_us);
     out->seq = s->seq;
+    out->tag = s->tag;
     out->duration_ticks = s->duration;
     out->payload = load(j, s);
 
@@ -487,7 +526,7 @@ void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_o
 
     *ret = (struct gw_jitter_out){ .kind = GW_JITTER_EMPTY, .duration_ticks = jitter->frame_ticks };
     if (!jitter->playing) {
-        if (!s || gw_timing_delay_us(&jitter->timing, s->ticks, now_us) < jitter->timing.target_us)
+        if (!s || gw_timing_delay_us(&jitter->timing, s->ticks, now_us) < target_us(jitter))
             return;
         jitter->playing = true;
         jitter->floor_ticks = jitter->play_ticks = s->ticks;
@@ -498,7 +537,7 @@ void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_o
         return;
     }
     const bool is_gap = s->ticks - jitter->play_ticks >= jitter->clock_hz / GAP_MIN_DIVISOR;
-    const int64_t overdue_us = gw_timing_delay_us(&jitter->timing, s->ticks, now_us) - jitter->timing.target_us;
+    const int64_t overdue_us = gw_timing_delay_us(&jitter->timing, s->ticks, now_us) - target_us(jitter);
     if (is_gap && overdue_us < OVERDUE_US) {
         pop_gap(jitter, s, ret);
     } else if (wants_growth(jitter, s, now_us)) {
@@ -511,6 +550,11 @@ void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_o
     }
 }
 
+void gw_jitter_set_hold(struct gw_jitter *jitter, uint32_t hold_us)
+{
+    jitter->hold_us = hold_us;
+}
+
 void gw_jitter_hint_silence(struct gw_jitter *jitter, bool is_silent)
 {
     jitter->is_silent = is_silent;
@@ -520,6 +564,6 @@ void gw_jitter_stats(const struct gw_jitter *jitter, struct gw_jitter_stats *ret
 {
     *ret = jitter->stats;
     ret->jitter_us = jitter->timing.jitter_scaled_us >> 4;
-    ret->target_us = (uint32_t)jitter->timing.target_us;
+    ret->target_us = (uint32_t)target_us(jitter);
     ret->depth = jitter->waiting;
 }

@@ -7,6 +7,7 @@
  *   delay     time from the earliest a packet could have come (minimum over some seconds, so clock drift is
  *             followed) to its play time. Target: the 97th percentile of how late packets are, within min..max.
  *   underrun  nothing to play: the play point waits, so a late packet is still played and the delay has grown.
+ *   hold      added to the target while lost packets may still be repaired (gw_jitter_set_hold).
  *   shrink    more delay than the target, and the buffer never ran low for a second: one frame is dropped; at most
  *             one per half second, or at once while the caller says the stream is silent. grow: likewise.
  *
@@ -38,12 +39,15 @@ struct gw_jitter_packet {
     uint32_t timestamp;      /**< ticks */
     uint32_t duration_ticks; /**< of this packet's audio; 0 is refused */
     struct wz_bytes payload; /**< copied; 1..GW_JITTER_PAYLOAD_MAX bytes */
+    uint8_t tag;             /**< the caller's own (which decoder); comes back with the payload */
+    /** Rebuilt by error correction: says nothing about the network's timing and, too late, is no restarted stream. */
+    bool is_repaired;
 };
 
 enum gw_jitter_kind {
     GW_JITTER_EMPTY,    /**< before the first frame is due: play silence */
     GW_JITTER_FRAME,    /**< decode payload */
-    GW_JITTER_LOST,     /**< conceal duration_ticks; fec holds the packet after it when that is already here */
+    GW_JITTER_LOST,     /**< conceal duration_ticks; fec holds the next packet that is already here */
     GW_JITTER_SILENCE,  /**< the sender paused (DTX): conceal or comfort noise, not a loss */
     GW_JITTER_UNDERRUN, /**< nothing there, late or lost: conceal */
     GW_JITTER_GROW,     /**< conceal one frame so that the delay grows towards its target */
@@ -56,8 +60,10 @@ struct gw_jitter_out {
     bool drop;
     uint16_t seq;
     uint32_t duration_ticks;
-    struct wz_bytes payload; /**< FRAME; valid until the next call on this buffer */
-    struct wz_bytes fec;     /**< LOST; empty when there is none; valid as payload */
+    struct wz_bytes payload;  /**< FRAME; valid until the next call on this buffer */
+    struct wz_bytes fec;      /**< LOST; empty when there is none; valid as payload */
+    uint32_t fec_ahead_ticks; /**< from the start of the lost frame to the start of fec's audio */
+    uint8_t tag;              /**< of payload or fec */
 };
 
 struct gw_jitter_stats {
@@ -70,6 +76,7 @@ struct gw_jitter_stats {
     uint64_t silence;   /**< frames of DTX */
     uint64_t shrunk;    /**< frames dropped to lower the delay */
     uint64_t resyncs;   /**< jumps of the stream that were followed */
+    uint64_t repaired;  /**< packets put that were rebuilt and came in time */
     uint32_t jitter_us; /**< RFC 3550 interarrival jitter */
     uint32_t delay_us;  /**< present delay of the play point */
     uint32_t target_us;
@@ -90,6 +97,8 @@ int gw_jitter_put(struct gw_jitter *jitter, const struct gw_jitter_packet *packe
 void gw_jitter_note(struct gw_jitter *jitter, uint16_t seq);
 /** The next frame period has come. Between two calls the time of the frame returned (duration_ticks) should pass. */
 void gw_jitter_pop(struct gw_jitter *jitter, uint64_t now_us, struct gw_jitter_out *ret);
+/** Wait this much longer than arrivals alone would ask for; 0: no more. The delay follows frame by frame. */
+void gw_jitter_set_hold(struct gw_jitter *jitter, uint32_t hold_us);
 /** Was the frame just played (near) silent? Then the delay may be changed at once. */
 void gw_jitter_hint_silence(struct gw_jitter *jitter, bool is_silent);
 

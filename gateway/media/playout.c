@@ -1,3 +1,4 @@
+/* The playout's life, what arrives by RTP, and the pull. */
 #include "gateway/media/playout.h"
 
 #include <errno.h>
@@ -5,41 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/media/codec_g711.h"
-#include "gateway/media/codec_opus.h"
-#include "gateway/media/plc.h"
-#include "wzp/base/seq.h"
+#include "gateway/media/playout_internal.h"
 
 /** Longest packets we play. */
 #define OPUS_MAX_MS   120
 #define G711_MAX_MS   60
-#define WZP_CLOCK_HZ  1000
 #define OPUS_CLOCK_HZ 48000
-/** What the other implementation plays for a WZP comfort-noise packet: white noise of +-50. */
-#define WZP_NOISE_DBOV (-61)
 /** Below this a frame counts as silent, so that the delay may be changed unheard (RMS 100). */
 #define SILENT_MEAN_SQUARE 10000.0f
 /** Weight of one 20 ms frame in the smoothed level: about one second. */
 #define LEVEL_WEIGHT 0.02f
-
-struct gw_playout {
-    struct gw_playout_config config;
-    struct gw_jitter *jitter;
-    struct gw_opus_decoder *opus;
-    struct gw_plc plc; /**< G.711 */
-
-    size_t frame_samples; /**< of one pull */
-    size_t fifo_size, fifo_count;
-    int16_t *fifo; /**< decoded, not pulled yet */
-
-    bool has_input;
-    bool has_noise;     /**< comfort noise was announced, */
-    uint16_t noise_seq; /**< by this packet, and no audio from behind it has been played */
-    float noise_amplitude;
-    uint32_t noise_state;
-    float mean_square;
-    uint64_t bad_payload, comfort_noise;
-};
 
 uint32_t gw_codec_clock_hz(enum gw_codec codec)
 {
@@ -59,7 +35,7 @@ const char *gw_codec_name(enum gw_codec codec)
     return "?";
 }
 
-static unsigned frame_max_ms(const struct gw_playout *p)
+unsigned playout_frame_max_ms(const struct gw_playout *p)
 {
     return p->config.codec == GW_CODEC_OPUS ? OPUS_MAX_MS : G711_MAX_MS;
 }
@@ -95,7 +71,7 @@ int gw_playout_new(struct gw_playout **ret, const struct gw_playout_config *conf
     err = -ENOMEM;
     p->frame_samples = config->rate_hz / 50;
     /* Less than one pull is left over, then the longest frame comes on top. */
-    p->fifo_size = config->rate_hz / 1000 * frame_max_ms(p) + p->frame_samples;
+    p->fifo_size = config->rate_hz / 1000 * playout_frame_max_ms(p) + p->frame_samples;
     p->fifo = calloc(p->fifo_size, sizeof *p->fifo);
     if (!p->fifo)
         goto out;
@@ -111,6 +87,7 @@ void gw_playout_free(struct gw_playout *playout)
         return;
     gw_jitter_free(playout->jitter);
     gw_opus_decoder_free(playout->opus);
+    playout_codec2_free(playout->codec2);
     free(playout->fifo);
     free(playout);
 }
@@ -121,6 +98,9 @@ void gw_playout_reset(struct gw_playout *playout)
     if (playout->opus)
         gw_opus_decoder_reset(playout->opus);
     playout->plc = (struct gw_plc){ 0 };
+    if (playout->codec2)
+        gw_repair_reset(&playout->codec2->repair);
+    gw_jitter_set_hold(playout->jitter, 0);
     playout->fifo_count = 0;
     playout->has_input = playout->has_noise = false;
 }
@@ -143,9 +123,20 @@ static uint32_t duration_ticks(const struct gw_playout *p, struct wz_bytes paylo
         samples = (uint64_t)ticks;
         rate_hz = OPUS_CLOCK_HZ;
     }
-    if (samples * 1000 > frame_max_ms(p) * rate_hz)
+    if (samples * 1000 > playout_frame_max_ms(p) * rate_hz)
         return 0;
     return (uint32_t)(samples * p->config.clock_hz / rate_hz);
+}
+
+int playout_put(struct gw_playout *p, const struct gw_jitter_packet *packet, uint64_t now_us)
+{
+    if (packet->duration_ticks == 0 || packet->payload.len > GW_JITTER_PAYLOAD_MAX) {
+        p->bad_payload++;
+        gw_jitter_note(p->jitter, packet->seq);
+        return -EBADMSG;
+    }
+    p->has_input = true;
+    return gw_jitter_put(p->jitter, packet, now_us);
 }
 
 int gw_playout_put(struct gw_playout *playout, uint16_t seq, uint32_t timestamp, struct wz_bytes payload,
@@ -156,15 +147,10 @@ int gw_playout_put(struct gw_playout *playout, uint16_t seq, uint32_t timestamp,
         .timestamp = timestamp,
         .duration_ticks = duration_ticks(playout, payload),
         .payload = payload,
+        .tag = WZP_CODEC_OPUS_24K, /* G.711 has no tag, and all Opus is one */
     };
 
-    if (packet.duration_ticks == 0 || payload.len > GW_JITTER_PAYLOAD_MAX) {
-        playout->bad_payload++;
-        gw_jitter_note(playout->jitter, seq);
-        return -EBADMSG;
-    }
-    playout->has_input = true;
-    return gw_jitter_put(playout->jitter, &packet, now_us);
+    return playout_put(playout, &packet, now_us);
 }
 
 void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov)
@@ -184,114 +170,16 @@ void gw_playout_note(struct gw_playout *playout, uint16_t seq)
     gw_jitter_note(playout->jitter, seq);
 }
 
-int gw_playout_put_wzp(struct gw_playout *playout, const struct wzp_media_hdr *hdr, struct wz_bytes payload,
-                       uint64_t now_us)
-{
-    if (hdr->is_repair) {
-        gw_playout_note(playout, hdr->seq);
-        return 0;
-    }
-    if (hdr->codec == WZP_CODEC_COMFORT_NOISE) {
-        gw_playout_comfort(playout, hdr->seq, WZP_NOISE_DBOV);
-        return 0;
-    }
-    if (!wzp_codec_is_opus(hdr->codec)) {
-        gw_playout_note(playout, hdr->seq);
-        return -EPROTONOSUPPORT;
-    }
-    return gw_playout_put(playout, hdr->seq, hdr->timestamp_ms, payload, now_us);
-}
-
 /* ---- out ---- */
 
-static size_t samples_of_ticks(const struct gw_playout *p, uint32_t ticks)
+size_t playout_samples_of_ticks(const struct gw_playout *p, uint32_t ticks)
 {
     return (size_t)((uint64_t)ticks * p->config.rate_hz / p->config.clock_hz);
 }
 
-static size_t room_at(const struct gw_playout *p, const int16_t *pcm)
+size_t playout_room_at(const struct gw_playout *p, const int16_t *pcm)
 {
     return (size_t)(p->fifo + p->fifo_size - pcm);
-}
-
-/* Concealment comes in whole steps of 2.5 ms from Opus, and must fit. */
-static size_t conceal_samples(const struct gw_playout *p, const int16_t *pcm, uint32_t ticks)
-{
-    const size_t step = p->config.rate_hz / 400, max = room_at(p, pcm) / step * step;
-    const size_t n = (samples_of_ticks(p, ticks) + step - 1) / step * step;
-
-    return n == 0 ? step : n > max ? max : n;
-}
-
-static void make_noise(struct gw_playout *p, int16_t *pcm, size_t samples)
-{
-    for (size_t i = 0; i < samples; i++) {
-        p->noise_state = p->noise_state * 1664525u + 1013904223u;
-        pcm[i] = (int16_t)(p->noise_amplitude * ((float)(int32_t)p->noise_state / 2147483648.0f));
-    }
-}
-
-static size_t conceal(struct gw_playout *p, int16_t *pcm, uint32_t ticks, struct wz_bytes fec)
-{
-    const size_t samples = conceal_samples(p, pcm, ticks);
-    int n = -1;
-
-    if (!p->opus) {
-        gw_plc_conceal(&p->plc, pcm, samples);
-        return samples;
-    }
-    if (fec.len)
-        n = gw_opus_decode_fec(p->opus, fec, pcm, samples);
-    if (n < 0)
-        n = gw_opus_conceal(p->opus, pcm, samples);
-    if (n >= 0)
-        return (size_t)n;
-    memset(pcm, 0, samples * sizeof *pcm);
-    return samples;
-}
-
-static size_t decode(struct gw_playout *p, const struct gw_jitter_out *out, int16_t *pcm)
-{
-    if (p->opus) {
-        const int n = gw_opus_decode(p->opus, out->payload, pcm, room_at(p, pcm));
-        if (n > 0)
-            return (size_t)n;
-        p->bad_payload++;
-        return conceal(p, pcm, out->duration_ticks, wz_bytes(NULL, 0));
-    }
-    gw_g711_decode(p->config.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW, out->payload.data, out->payload.len,
-                   pcm);
-    gw_plc_good(&p->plc, pcm, out->payload.len);
-    return out->payload.len;
-}
-
-static size_t play(struct gw_playout *p, const struct gw_jitter_out *out, int16_t *pcm)
-{
-    switch (out->kind) {
-    case GW_JITTER_FRAME:
-        if (seq16_before(p->noise_seq, out->seq))
-            p->has_noise = false;
-        return decode(p, out, pcm);
-    case GW_JITTER_EMPTY: {
-        const size_t samples = conceal_samples(p, pcm, out->duration_ticks);
-        memset(pcm, 0, samples * sizeof *pcm);
-        if (p->has_noise)
-            make_noise(p, pcm, samples);
-        return samples;
-    }
-    case GW_JITTER_SILENCE:
-    case GW_JITTER_UNDERRUN:
-    case GW_JITTER_GROW:
-        if (p->has_noise) {
-            const size_t samples = conceal_samples(p, pcm, out->duration_ticks);
-            make_noise(p, pcm, samples);
-            return samples;
-        }
-        break;
-    case GW_JITTER_LOST:
-        break;
-    }
-    return conceal(p, pcm, out->duration_ticks, out->fec);
 }
 
 /* from fades out while to fades in; the result, of to's length, lies at from. */
@@ -315,14 +203,14 @@ static bool produce(struct gw_playout *p, uint64_t now_us)
     gw_jitter_pop(p->jitter, play_us, &out);
     if (out.drop) {
         /* Frames up to half the room are cross-faded with their successor; longer ones just go. */
-        dropped = play(p, &out, end);
-        if (2 * dropped > room_at(p, end))
+        dropped = playout_play(p, &out, end);
+        if (2 * dropped > playout_room_at(p, end))
             dropped = 0;
         gw_jitter_pop(p->jitter, play_us, &out);
-        if (samples_of_ticks(p, out.duration_ticks) > dropped)
+        if (playout_samples_of_ticks(p, out.duration_ticks) > dropped)
             dropped = 0;
     }
-    const size_t samples = play(p, &out, end + dropped);
+    const size_t samples = playout_play(p, &out, end + dropped);
     if (dropped > 0)
         cross_fade(end, dropped, end + dropped, samples);
     p->fifo_count += samples;
@@ -361,6 +249,9 @@ void gw_playout_stats(const struct gw_playout *playout, struct gw_playout_stats 
     *ret = (struct gw_playout_stats){
         .bad_payload = playout->bad_payload,
         .comfort_noise = playout->comfort_noise,
+        .repaired = playout->codec2 ? playout->codec2->repair.repaired : 0,
+        .unrepaired = playout->unrepaired,
+        .dred = playout->dred,
         .level_dbov = level < -127 ? -127
                       : level > 0  ? 0
                                    : (int)level,

@@ -1,6 +1,6 @@
 /* The receive side of one audio stream: jitter buffer, decoder and concealment; packets in, 20 ms of PCM out per pull.
  * Used for both directions of a transcoding bridge and by the softphone. Sans-IO, one thread.
- * Allocates in gw_playout_new only. */
+ * Allocates in gw_playout_new, and once with the first Codec2 packet of a WZP stream: few calls ever see one. */
 #ifndef GATEWAY_MEDIA_PLAYOUT_H
 #define GATEWAY_MEDIA_PLAYOUT_H
 
@@ -41,6 +41,9 @@ struct gw_playout_stats {
     struct gw_jitter_stats jitter;
     uint64_t bad_payload;   /**< not decodable, or of a length the codec does not have */
     uint64_t comfort_noise; /**< comfort-noise packets received */
+    uint64_t repaired;      /**< Codec2 frames brought back from repair packets */
+    uint64_t unrepaired;    /**< Codec2 frames that had to be concealed */
+    uint64_t dred;          /**< Opus frames reconstructed from a later packet's deep redundancy */
     int level_dbov;         /**< smoothed level of what was played, -127..0 */
 };
 
@@ -59,8 +62,9 @@ void gw_playout_comfort(struct gw_playout *playout, uint16_t seq, int level_dbov
 void gw_playout_note(struct gw_playout *playout, uint16_t seq);
 
 /**
- * One decoded WZP datagram, sorted into the three above (clock 1000 only).
- * @return 0; -EPROTONOSUPPORT for Codec2 (noted, so it plays as silence); errors of gw_playout_put().
+ * One decoded WZP datagram of any codec, sorted into the three above (clock 1000 only). The codec may change with any
+ * packet; lost Codec2 frames come back from repair packets.
+ * @return 0; -ENOMEM (the first Codec2 packet: noted, so it plays as silence); errors of gw_playout_put().
  */
 int gw_playout_put_wzp(struct gw_playout *playout, const struct wzp_media_hdr *hdr, struct wz_bytes payload,
                        uint64_t now_us);

@@ -127,6 +127,7 @@ void gw_session_free(struct gw_session *session)
 void gw_session_wzp_datagram(struct gw_session *session, struct wz_bytes datagram)
 {
     gw_bridge_wzp_packet(session->bridge, datagram, wz_loop_now_us(session->loop));
+    rearm(session); /* Codec2 for an Opus phone starts the clock */
 }
 
 int gw_session_update_rtp(struct gw_session *session, const struct gw_rtp_params *params)
@@ -149,6 +150,16 @@ void gw_session_restart_wzp(struct gw_session *session)
 void gw_session_set_path_stats(struct gw_session *session, uint32_t loss_milli_pct, uint32_t rtt_ms, uint32_t jitter_ms)
 {
     gw_bridge_set_path_stats(session->bridge, loss_milli_pct, rtt_ms, jitter_ms);
+}
+
+int gw_session_set_profile(struct gw_session *session, const struct gw_wzp_params *params)
+{
+    return gw_bridge_set_profile(session->bridge, params);
+}
+
+void gw_session_quality_directive(struct gw_session *session, const struct wzp_profile *profile)
+{
+    gw_bridge_quality_directive(session->bridge, profile);
 }
 
 int gw_session_play_digit(struct gw_session *session, char digit, uint32_t duration_ms)

@@ -30,6 +30,9 @@ void gw_session_set_wzp_ready(struct gw_session *session, bool is_ready);
 void gw_session_restart_wzp(struct gw_session *session);
 void gw_session_set_path_stats(struct gw_session *session, uint32_t loss_milli_pct, uint32_t rtt_ms,
                                uint32_t jitter_ms);
+/** See gw_bridge_set_profile() and gw_bridge_quality_directive(). */
+int gw_session_set_profile(struct gw_session *session, const struct gw_wzp_params *params);
+void gw_session_quality_directive(struct gw_session *session, const struct wzp_profile *profile);
 int gw_session_play_digit(struct gw_session *session, char digit, uint32_t duration_ms);
 void gw_session_stats(const struct gw_session *session, struct gw_bridge_stats *ret);
 

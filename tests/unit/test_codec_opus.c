@@ -156,7 +156,10 @@ static void in_band_fec_beats_concealment(void **state)
                 memcpy(sent, pcm, sizeof sent); /* lost */
             } else {
                 const struct wz_bytes next = wz_bytes(packet[f % 2], (size_t)len[f % 2]);
-                const int n = use_fec ? gw_opus_decode_fec(p.dec, next, lost, 320) : gw_opus_conceal(p.dec, lost, 320);
+                bool is_dred = true;
+                const int n = use_fec ? gw_opus_rebuild(p.dec, next, 320, lost, 320, &is_dred)
+                                      : gw_opus_conceal(p.dec, lost, 320);
+                assert_true(!use_fec || !is_dred);
                 double energy = 0, rebuilt = 0;
                 assert_int_equal(n, 320);
                 for (int i = 0; i < 320; i++) {

@@ -200,14 +200,16 @@ static void a_lost_onset_is_rebuilt_from_in_band_fec(void **state)
 static void wzp_packets_are_sorted_by_kind(void **state)
 {
     struct gw_playout *p = new_wzp(8000);
-    struct wzp_media_hdr hdr = { .codec = WZP_CODEC_CODEC2_3200 };
+    struct wzp_media_hdr hdr = { .codec = WZP_CODEC_CODEC2_3200, .fec_symbol = 1, .is_repair = true };
     struct gw_playout_stats stats;
     const uint8_t opus[] = { 0x08, 1, 2, 3 };
 
     (void)state;
-    assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("eighteig", 8), 0), -EPROTONOSUPPORT);
-    hdr.is_repair = true;
     assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("r", 1), 0), 0);
+    hdr = (struct wzp_media_hdr){ .codec = WZP_CODEC_CODEC2_3200, .seq = 1 };
+    assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("sevense", 7), 0), -EBADMSG);
+    hdr.codec = WZP_CODEC_CODEC2_1200;
+    assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("eighteig", 8), 0), -EBADMSG);
     hdr = (struct wzp_media_hdr){ .codec = WZP_CODEC_COMFORT_NOISE, .seq = 2 };
     assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("2", 1), 0), 0);
     hdr = (struct wzp_media_hdr){ .codec = WZP_CODEC_OPUS_24K, .seq = 3 };
@@ -219,8 +221,12 @@ static void wzp_packets_are_sorted_by_kind(void **state)
     assert_false(gw_playout_is_fresh(p));
     gw_playout_stats(p, &stats);
     assert_int_equal(stats.comfort_noise, 1);
-    assert_int_equal(stats.bad_payload, 1);
+    assert_int_equal(stats.bad_payload, 3);
     assert_int_equal(stats.jitter.received, 1);
+    hdr = (struct wzp_media_hdr){ .codec = WZP_CODEC_CODEC2_3200, .seq = 5, .timestamp_ms = 20 };
+    assert_int_equal(gw_playout_put_wzp(p, &hdr, wz_bytes("eighteig", 8), 0), 0);
+    gw_playout_stats(p, &stats);
+    assert_int_equal(stats.jitter.received, 2);
     gw_playout_reset(p);
     assert_true(gw_playout_is_fresh(p));
     gw_playout_free(p);

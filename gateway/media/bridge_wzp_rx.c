@@ -49,7 +49,7 @@ static void send_g711(struct gw_bridge *b, size_t bytes)
     memmove(b->g711, b->g711 + bytes, b->g711_count);
 }
 
-void bridge_tick_to_rtp(struct gw_bridge *b, uint64_t tick_us)
+static void tick_g711(struct gw_bridge *b, uint64_t tick_us)
 {
     const enum gw_g711_law law = b->config.rtp.codec == GW_CODEC_PCMA ? GW_G711_ALAW : GW_G711_ULAW;
     const size_t packet_bytes = b->config.rtp.ptime_ms * 8;
@@ -69,6 +69,54 @@ void bridge_tick_to_rtp(struct gw_bridge *b, uint64_t tick_us)
 }
 
 /* ---- Opus ---- */
+
+/* 48 kHz ticks of one tick of ours. */
+#define OPUS_TICKS 960
+/* Opus packets in a row after which the peer is believed to send no Codec2 any more. */
+#define OPUS_RUN 50
+
+static void tick_opus(struct gw_bridge *b, uint64_t tick_us)
+{
+    int16_t pcm[GW_PLAYOUT_SAMPLES_MAX];
+    uint8_t packet[GW_OPUS_PACKET_MAX];
+    uint16_t seq;
+    uint32_t timestamp_ticks;
+
+    (void)gw_playout_pull(b->codecs.from_wzp, tick_us, pcm);
+    const int len = gw_opus_encode(b->codecs.to_phone, pcm, b->codecs.rate_hz / 50, packet, sizeof packet);
+    if (len < 0 || !b->config.rtp.send) { /* the former cannot happen with the sizes above */
+        gw_seqmap_pause(&b->to_rtp, OPUS_TICKS);
+        return;
+    }
+    gw_seqmap_insert(&b->to_rtp, OPUS_TICKS, &seq, &timestamp_ticks);
+    const struct gw_rtp_hdr hdr = rtp_hdr(b, seq, timestamp_ticks, false);
+    bridge_send_rtp(b, &hdr, wz_bytes(packet, (size_t)len));
+}
+
+void bridge_tick_to_rtp(struct gw_bridge *b, uint64_t tick_us)
+{
+    if (bridge_is_opus(b))
+        tick_opus(b, tick_us);
+    else
+        tick_g711(b, tick_us);
+}
+
+/* A phone that speaks Opus gets Opus made of Codec2, and all else with it, until the peer has sent only Opus for a while. */
+static bool must_decode(struct gw_bridge *b, const struct wzp_media_hdr *hdr)
+{
+    const bool is_codec2 = !hdr->is_repair && gw_wzp_tx_can_send(hdr->codec) && !wzp_codec_is_opus(hdr->codec);
+
+    b->opus_run = is_codec2 ? 0 : b->opus_run + wzp_codec_is_opus(hdr->codec);
+    if (!b->decodes && is_codec2 && bridge_make_opus_transcoder(b) == 0) {
+        b->decodes = true;
+        gw_playout_reset(b->codecs.from_wzp);
+    } else if (b->decodes && b->opus_run >= OPUS_RUN) {
+        b->decodes = false;
+        gw_seqmap_restart(&b->to_rtp);
+    }
+    bridge_update_clock(b);
+    return b->decodes;
+}
 
 static void pass_through(struct gw_bridge *b, const struct wzp_media_hdr *hdr, struct wz_bytes payload)
 {
@@ -103,20 +151,10 @@ static void pass_through(struct gw_bridge *b, const struct wzp_media_hdr *hdr, s
 
 /* ---- in ---- */
 
-static void take_report(struct gw_bridge *b, const struct wzp_quality_report *report)
-{
-    const unsigned loss_pct = report->loss * 100u / 255;
-
-    b->stats.wzp_reports_rx++;
-    b->stats.wzp_report = *report;
-    if (loss_pct != b->fec_loss_pct) {
-        b->fec_loss_pct = loss_pct;
-        gw_opus_encoder_set_loss(b->codecs.encoder, loss_pct);
-    }
-}
-
 static void count(struct gw_bridge *b, const struct wzp_media_hdr *hdr)
 {
+    if (!hdr->is_repair && hdr->codec != WZP_CODEC_COMFORT_NOISE)
+        b->stats.wzp_codec_rx = hdr->codec;
     if (hdr->is_repair)
         b->stats.wzp_repair++;
     else if (hdr->codec == WZP_CODEC_COMFORT_NOISE)
@@ -143,11 +181,11 @@ void gw_bridge_wzp_packet(struct gw_bridge *bridge, struct wz_bytes datagram, ui
     bridge->stats.wzp_last_rx_us = now_us;
     count(bridge, &hdr);
     if (hdr.has_report)
-        take_report(bridge, &hdr.report);
+        bridge_take_report(bridge, &hdr.report);
     (void)gw_rtp_source_packet(&bridge->wzp_source, hdr.seq, hdr.timestamp_ms, now_us);
     if (!bridge->config.rtp.send)
         return; /* the phone is on hold */
-    if (bridge_is_opus(bridge))
+    if (bridge_is_opus(bridge) && !must_decode(bridge, &hdr))
         pass_through(bridge, &hdr, payload);
     else
         (void)gw_playout_put_wzp(bridge->codecs.from_wzp, &hdr, payload, now_us); /* counted there */
