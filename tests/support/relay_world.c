@@ -52,16 +52,20 @@ static void free_inbox(struct relay_world_conn *conn)
     wz_list_init(&conn->inbox);
 }
 
+static void free_conn(struct relay_world_conn *conn)
+{
+    wz_list_remove(&conn->node);
+    free_inbox(conn);
+    free(conn->uni);
+    free(conn->close_reason);
+    free(conn);
+}
+
 void relay_world_free(struct relay_world *w)
 {
     struct wz_list *pos, *next;
-    wz_list_foreach (pos, next, &w->conns) {
-        struct relay_world_conn *conn = wz_container_of(pos, struct relay_world_conn, node);
-        free_inbox(conn);
-        free(conn->uni);
-        free(conn->close_reason);
-        free(conn);
-    }
+    wz_list_foreach (pos, next, &w->conns)
+        free_conn(wz_container_of(pos, struct relay_world_conn, node));
     wzp_relay_free(w->relay);
     free(w);
 }
@@ -221,6 +225,12 @@ void relay_world_drop(struct relay_world *w, uint64_t id)
     apply(w, err, &effects);
 }
 
+void relay_world_forget(struct relay_world *w, uint64_t id)
+{
+    relay_world_drop(w, id);
+    free_conn(relay_world_conn(w, id));
+}
+
 void relay_world_advance_ms(struct relay_world *w, uint64_t ms)
 {
     const uint64_t until_us = w->now_us + ms * 1000;
@@ -361,6 +371,24 @@ void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, un
         signal.offer.caller_local_addrs.count = 1;
         signal.offer.caller_local_addrs.text[0] = (char *)local;
     }
+    relay_world_send(w, conn, &signal);
+}
+
+void relay_world_signed_offer(struct relay_world *w, uint64_t conn, unsigned signer, unsigned callee,
+                              const char *call_id)
+{
+    struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_OFFER,
+                                 .offer = { .caller_fingerprint = w->user[signer].fingerprint,
+                                            .target_fingerprint = w->user[callee].fingerprint,
+                                            .call_id = (char *)call_id } };
+    struct wzp_signed_keys *keys = &signal.offer.keys;
+    keys->has_identity = keys->has_ephemeral = true;
+    memcpy(keys->identity_pub, w->user[signer].ed25519_public, WZP_KEY_BYTES);
+    wz_rng_fill(&w->rng, keys->ephemeral_pub, sizeof keys->ephemeral_pub);
+    assert_int_equal(wzp_sign_direct_offer(&w->user[signer], keys->ephemeral_pub, w->user[callee].fingerprint, call_id,
+                                           keys->signature),
+                     0);
+    keys->signature_len = WZP_SIGNATURE_BYTES;
     relay_world_send(w, conn, &signal);
 }
 

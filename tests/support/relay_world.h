@@ -65,6 +65,8 @@ void relay_world_send(struct relay_world *w, uint64_t conn, const struct wzp_sig
 void relay_world_send_text(struct relay_world *w, uint64_t conn, const char *json);
 /** The client's end: tell the relay that the connection is gone. */
 void relay_world_drop(struct relay_world *w, uint64_t conn);
+/** The same, and the world forgets the connection: for tests with very many. */
+void relay_world_forget(struct relay_world *w, uint64_t conn);
 /** Go on by ms, running the relay's timer whenever it is due. */
 void relay_world_advance_ms(struct relay_world *w, uint64_t ms);
 
@@ -96,6 +98,9 @@ uint64_t relay_world_register_plain(struct relay_world *w, unsigned user);
 /** caller offers; "ADDR" texts may be NULL. Nothing is taken. */
 void relay_world_offer(struct relay_world *w, uint64_t conn, unsigned caller, unsigned callee, const char *call_id,
                        const char *reflexive, const char *local);
+/** An offer whose keys are signer's, validly signed: our own kind. */
+void relay_world_signed_offer(struct relay_world *w, uint64_t conn, unsigned signer, unsigned callee,
+                              const char *call_id);
 void relay_world_answer(struct relay_world *w, uint64_t conn, const char *call_id, enum wzp_accept_mode mode,
                         const char *reflexive, const char *local);
 /** Alice offers to bob from RELAY_WORLD_ALICE_ADDR; offer and ringing are taken. */
