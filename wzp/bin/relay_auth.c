@@ -27,7 +27,7 @@ struct relay_auth {
 
 /* ---- the answer ---- */
 
-/** A text of 1..max visible ASCII characters: it becomes a name in maps, messages and log lines. */
+/** A text of 1..max visible ASCII characters without quotes: it becomes a name in maps, messages and log lines. */
 static bool take_fingerprint(const json_t *value, char *ret, size_t max)
 {
     const char *text = json_string_value(value);
@@ -35,7 +35,7 @@ static bool take_fingerprint(const json_t *value, char *ret, size_t max)
     if (!text || len == 0 || len > max)
         return false;
     for (size_t i = 0; i < len; i++)
-        if (text[i] <= ' ' || text[i] > '~')
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
             return false;
     memcpy(ret, text, len + 1);
     return true;

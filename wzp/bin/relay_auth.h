@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "wzp/base/bytes.h"
+#include "wzp/core/relay.h"
 
 struct wz_loop;
 struct relay_auth;
@@ -16,7 +17,7 @@ struct relay_auth;
 /** Longest token that is asked about. */
 #define RELAY_AUTH_TOKEN_MAX_BYTES 8192
 /** Longest fingerprint text and alias an auth server may give a user. */
-#define RELAY_AUTH_FINGERPRINT_MAX 64
+#define RELAY_AUTH_FINGERPRINT_MAX WZP_RELAY_USER_MAX
 #define RELAY_AUTH_ALIAS_MAX       128
 
 struct relay_auth_verdict {

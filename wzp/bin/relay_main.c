@@ -1,14 +1,17 @@
-/* wzp-relay: arguments, signals and wiring. What it does is wzp/io/relay_server and wzp/core/relay. */
+/* wzp-relay: signals and wiring. What it does is wzp/io/relay_server and wzp/core/relay. */
 #define LOG_MODULE "relay"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "wzp/bin/relay_auth.h"
+#include "wzp/bin/relay_options.h"
+#include "wzp/bin/relay_pages.h"
+#include "wzp/bin/relay_settings.h"
 #include "wzp/io/relay_server.h"
 #include "wzp/io/seed_file.h"
 #include "wzp/rt/log.h"
@@ -16,144 +19,102 @@
 #include "wzp/rt/rng.h"
 #include "wzp/rt/udp.h"
 
-#define DEFAULT_PORT 4433
-#define BUILD_TEXT   "wzp-relay/" WZP_VERSION
-#define SESSIONS_MAX 1000000
-#define EXIT_USAGE   2
-
-static const char help_text[] =
-    "usage: wzp-relay [options]\n"
-    "\n"
-    "The WZP relay: users register here, calls are brokered, media is forwarded inside rooms.\n"
-    "\n"
-    "  -i, --identity FILE      the relay's seed, 64 hex digits; made when missing, mode 0600\n"
-    "                           (default ~/.wzp/relay-identity)\n"
-    "      --listen ADDR        address and UDP port to serve on, IP[:PORT] or [IP6]:PORT (default "
-    "0.0.0.0:4433)\n"
-    "      --public-address ADDR\n"
-    "                           address that clients are told for media, IP[:PORT]; without it each client "
-    "is told\n"
-    "                           the local address it reached the relay on, which is private behind a NAT\n"
-    "      --max-sessions N     media connections in rooms at the same time (default 100)\n"
-    "      --strict-privacy     show a caller's addresses to the callee only when the call was accepted as "
-    "trusted\n"
-    "      --log-level LEVEL    error, warn, info or debug (default info)\n"
-    "      --json-log           one JSON object a line; also used when standard error is not a terminal\n"
-    "  -V, --version            print the version\n"
-    "  -h, --help               this text\n"
-    "\n"
-    "SIGTERM drains: no new registrations, calls or rooms; ends when the last call no longer needs the "
-    "relay.\n"
-    "A second SIGTERM, or SIGINT, stops at once; connected clients are told.\n"
-    "Exit status: 0 after a signal, 1 when it could not start or failed, 2 for wrong arguments.\n";
-
-struct options {
-    const char *identity; /* NULL: the default place */
-    struct wz_addr listen, public_address;
-    unsigned max_sessions;
-    bool strict_privacy;
-    enum wz_log_level log_level;
-    enum wz_log_format log_format;
-};
+#define BUILD_TEXT "wzp-relay/" WZP_VERSION
+#define EXIT_USAGE 2
 
 struct daemon {
+    int argc;
+    char **argv;
+    struct relay_settings settings;
     struct wz_loop *loop;
     struct wzp_relay_server *server;
-    struct wz_signal_watch term, interrupt;
+    struct relay_auth *auth;
+    struct relay_pages *pages;
+    struct wz_signal_watch term, interrupt, hangup;
     bool draining;
 };
 
-/* ---- arguments ---- */
+/* ---- settings ---- */
 
-static int usage_error(const char *option, const char *value, const char *expected)
+/** Takes over config's mistakes to standard error, as the compiler would print them. */
+static void print_mistakes(const char *file, const struct relay_mistakes *mistakes)
 {
-    fprintf(stderr, "wzp-relay: %s %s: expected %s (try --help)\n", option, value, expected);
-    return -EINVAL;
-}
-
-/** "IP:PORT", "[IP6]:PORT" or a bare IP with the default port. */
-static int parse_address(const char *text, struct wz_addr *ret)
-{
-    if (wz_addr_parse(text, ret) == 0)
-        return 0;
-    return wz_addr_parse_ip(text, DEFAULT_PORT, ret);
-}
-
-static int parse_sessions(const char *text, unsigned *ret)
-{
-    char *end;
-    errno = 0;
-    const long value = strtol(text, &end, 10);
-    if (errno || *end || end == text || value < 1 || value > SESSIONS_MAX)
-        return -EINVAL;
-    *ret = (unsigned)value;
-    return 0;
-}
-
-enum { OPT_LISTEN = 256, OPT_PUBLIC, OPT_SESSIONS, OPT_STRICT, OPT_LEVEL, OPT_JSON };
-
-static const struct option long_options[] = {
-    { "identity", required_argument, NULL, 'i' },
-    { "listen", required_argument, NULL, OPT_LISTEN },
-    { "public-address", required_argument, NULL, OPT_PUBLIC },
-    { "max-sessions", required_argument, NULL, OPT_SESSIONS },
-    { "strict-privacy", no_argument, NULL, OPT_STRICT },
-    { "log-level", required_argument, NULL, OPT_LEVEL },
-    { "json-log", no_argument, NULL, OPT_JSON },
-    { "version", no_argument, NULL, 'V' },
-    { "help", no_argument, NULL, 'h' },
-    { 0 },
-};
-
-/** 0; 1 when there is nothing more to do; -EINVAL after saying what is wrong. */
-static int take_option(int option, struct options *ret)
-{
-    switch (option) {
-    case 'i':
-        ret->identity = optarg;
-        return 0;
-    case OPT_LISTEN:
-        return parse_address(optarg, &ret->listen) == 0 ? 0 : usage_error("--listen", optarg, "IP[:PORT]");
-    case OPT_PUBLIC:
-        if (parse_address(optarg, &ret->public_address) == 0 && !wz_addr_is_any(&ret->public_address))
-            return 0;
-        return usage_error("--public-address", optarg, "IP[:PORT] (no host name: clients read it as a literal)");
-    case OPT_SESSIONS:
-        return parse_sessions(optarg, &ret->max_sessions) == 0 ? 0
-                                                               : usage_error("--max-sessions", optarg, "1..1000000");
-    case OPT_STRICT:
-        ret->strict_privacy = true;
-        return 0;
-    case OPT_LEVEL:
-        return wz_log_level_parse(optarg, &ret->log_level) == 0
-                   ? 0
-                   : usage_error("--log-level", optarg, "error, warn, info or debug");
-    case OPT_JSON:
-        ret->log_format = WZ_LOG_JSON;
-        return 0;
-    case 'V':
-        puts("wzp-relay " WZP_VERSION);
-        return 1;
-    case 'h':
-        fputs(help_text, stdout);
-        return 1;
-    default:
-        fputs("try wzp-relay --help\n", stderr); /* getopt has named the option */
-        return -EINVAL;
+    for (size_t i = 0; i < mistakes->kept; i++) {
+        const struct relay_mistake *mistake = &mistakes->item[i];
+        (void)fprintf(stderr, "%s:%u: %s\n", file, mistake->line, mistake->text);
     }
+    if (mistakes->count > mistakes->kept)
+        (void)fprintf(stderr, "%s: and %zu more\n", file, mistakes->count - mistakes->kept);
 }
 
-static int parse_options(int argc, char **argv, struct options *ret)
+static int load_file(const char *file, struct relay_settings *settings)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "i:Vh", long_options, NULL)) != -1) {
-        const int err = take_option(option, ret);
-        if (err)
-            return err;
+    struct relay_mistakes mistakes = { .count = 0 }, notes = { .count = 0 };
+    bool created = false;
+    char quoted[256];
+    const int err = relay_settings_load(settings, file, &mistakes, &notes, &created);
+    if (err)
+        (void)fprintf(stderr, "wzp-relay: %s: %s\n", file, strerror(-err));
+    print_mistakes(file, &mistakes);
+    for (size_t i = 0; i < notes.kept; i++)
+        (void)fprintf(stderr, "%s:%u: note: %s\n", file, notes.item[i].line, notes.item[i].text);
+    if (created)
+        (void)fprintf(stderr, "wzp-relay: made %s, every setting in it is a comment\n",
+                      wz_log_quote(file, quoted, sizeof quoted));
+    return err ? err : mistakes.count > 0 ? -EBADMSG : 0;
+}
+
+/** Defaults, the file, then the command line. 0; 1 when all was said; -EINVAL (command line), else the file's. */
+static int read_settings(int argc, char **argv, struct relay_settings *ret)
+{
+    struct relay_settings settings;
+    const char *file = NULL;
+    int err = relay_settings_init(&settings);
+    if (err)
+        return err;
+    err = relay_options_parse(argc, argv, &settings, &file);
+    if (!err && file) { /* once more, on top of the file */
+        relay_settings_done(&settings);
+        err = relay_settings_init(&settings);
+        if (!err)
+            err = load_file(file, &settings);
+        if (!err)
+            err = relay_options_parse(argc, argv, &settings, &file);
     }
-    if (optind < argc)
-        return usage_error("argument", argv[optind], "options only");
-    return 0;
+    if (err)
+        relay_settings_done(&settings);
+    else
+        *ret = settings;
+    return err;
+}
+
+/** Apply what may change while we run, and name the rest. */
+static void apply_changes(struct daemon *daemon, struct relay_settings *fresh)
+{
+    for (size_t i = 0; i < relay_setting_count(); i++) {
+        const struct relay_setting *setting = relay_setting_at(i);
+        if (relay_setting_differs(setting, &daemon->settings, fresh) && !relay_setting_is_live(setting))
+            LOG_WARN("reload.needs_restart", "setting=%s",
+                     relay_setting_name(setting) ? relay_setting_name(setting) : "?");
+    }
+    const int err = wzp_relay_server_set_tap(daemon->server, fresh->debug_tap);
+    if (err)
+        LOG_WARN("reload.no_room", "setting=debug_tap error=\"%s\"", strerror(-err));
+    char *tap = daemon->settings.debug_tap;
+    daemon->settings.debug_tap = fresh->debug_tap;
+    fresh->debug_tap = tap;
+    LOG_INFO("reload.done", "debug_tap=%s", daemon->settings.debug_tap ? "on" : "off");
+}
+
+static void reload(struct daemon *daemon)
+{
+    struct relay_settings fresh;
+    if (read_settings(daemon->argc, daemon->argv, &fresh) != 0) {
+        LOG_WARN("reload.refused", "hint=\"the mistakes are above; nothing has changed\"");
+        return;
+    }
+    apply_changes(daemon, &fresh);
+    relay_settings_done(&fresh);
 }
 
 /* ---- identity ---- */
@@ -166,19 +127,23 @@ static int default_identity_path(char *buf, size_t size)
     return (size_t)snprintf(buf, size, "%s/.wzp/relay-identity", home) < size ? 0 : -ENAMETOOLONG;
 }
 
-static int load_seed(const struct options *options, uint8_t ret[static WZP_SEED_BYTES])
+static int load_seed(const struct relay_settings *settings, uint8_t ret[static WZP_SEED_BYTES])
 {
     char default_path[4096];
-    const char *path = options->identity ? options->identity : default_path;
-    if (!options->identity && default_identity_path(default_path, sizeof default_path) != 0) {
+    const char *path = settings->identity ? settings->identity : default_path;
+    if (!settings->identity && default_identity_path(default_path, sizeof default_path) != 0) {
         LOG_ERROR("identity.no_home", "hint=\"HOME is not set, use --identity FILE\"");
         return -ENOENT;
     }
     bool created = false, loose = false;
     const int err = wzp_seed_file_load(path, &wz_rng_system, ret, &created, &loose);
-    if (err)
-        LOG_ERROR("identity.unusable", "file=\"%s\" error=\"%s\"", path,
-                  err == -EBADMSG ? "not a seed: 64 hex digits expected" : strerror(-err));
+    if (err == -EBADMSG)
+        LOG_ERROR("identity.unusable",
+                  "file=\"%s\" error=\"not a seed: 64 hex digits expected\" hint=\"move it away to get a new "
+                  "identity; it is never overwritten\"",
+                  path);
+    else if (err)
+        LOG_ERROR("identity.unusable", "file=\"%s\" error=\"%s\"", path, strerror(-err));
     else if (created)
         LOG_INFO("identity.created", "file=\"%s\"", path);
     if (!err && loose)
@@ -186,7 +151,7 @@ static int load_seed(const struct options *options, uint8_t ret[static WZP_SEED_
     return err;
 }
 
-/* ---- running ---- */
+/* ---- signals ---- */
 
 static void on_drained(void *arg)
 {
@@ -198,12 +163,18 @@ static void on_drained(void *arg)
 static void on_signal(void *arg, int signo)
 {
     struct daemon *daemon = arg;
+    if (signo == SIGHUP) {
+        reload(daemon);
+        return;
+    }
     if (signo == SIGTERM && !daemon->draining) {
         struct wzp_relay_stats stats;
         wzp_relay_server_stats(daemon->server, &stats);
         LOG_INFO("relay.draining", "calls=%u sessions=%u hint=\"SIGTERM again stops at once\"", stats.calls,
                  stats.sessions);
         daemon->draining = true;
+        if (daemon->pages)
+            relay_pages_set_draining(daemon->pages);
         wzp_relay_server_drain(daemon->server, on_drained, daemon);
         return;
     }
@@ -211,10 +182,51 @@ static void on_signal(void *arg, int signo)
     wz_loop_stop(daemon->loop);
 }
 
-/** What clients are told when no public address is configured: the address our traffic leaves from. */
-static void warn_if_private(const struct options *options, const struct wz_addr *local)
+static int watch_signals(struct daemon *daemon)
 {
-    struct wz_addr advertised = options->public_address;
+    int err = wz_signal_watch_init(&daemon->term, daemon->loop, SIGTERM, on_signal, daemon);
+    if (!err)
+        err = wz_signal_watch_init(&daemon->interrupt, daemon->loop, SIGINT, on_signal, daemon);
+    if (!err)
+        err = wz_signal_watch_init(&daemon->hangup, daemon->loop, SIGHUP, on_signal, daemon);
+    return err;
+}
+
+/* ---- tokens ---- */
+
+static int on_token(void *arg, uint64_t conn, struct wz_bytes token)
+{
+    const struct daemon *daemon = arg;
+    return relay_auth_check(daemon->auth, conn, token);
+}
+
+static void on_verdict(void *arg, uint64_t conn, const struct relay_auth_verdict *verdict)
+{
+    const struct daemon *daemon = arg;
+    wzp_relay_server_token_checked(daemon->server, conn, verdict->is_valid,
+                                   verdict->is_valid ? verdict->fingerprint : NULL,
+                                   verdict->alias[0] ? verdict->alias : NULL);
+}
+
+static int start_auth(struct daemon *daemon)
+{
+    const struct relay_auth_config config = { .url = daemon->settings.auth_url, .decided = on_verdict, .arg = daemon };
+    if (!config.url)
+        return 0;
+    const int err = relay_auth_new(&daemon->auth, daemon->loop, &config);
+    if (err)
+        LOG_ERROR("auth.cannot_start", "error=\"%s\"", strerror(-err));
+    else if (strncmp(config.url, "http:", 5) == 0)
+        LOG_WARN("auth.clear_text", "hint=\"tokens travel unencrypted: use https unless the server is on this host\"");
+    return err;
+}
+
+/* ---- running ---- */
+
+/** What clients are told when no public address is configured: the address our traffic leaves from. */
+static void warn_if_private(const struct relay_settings *settings, const struct wz_addr *local)
+{
+    struct wz_addr advertised = settings->public_address;
     char text[WZ_ADDR_TEXT_MAX];
     if (advertised.family == WZ_ADDR_NONE)
         advertised = *local;
@@ -231,24 +243,51 @@ static void warn_if_private(const struct options *options, const struct wz_addr 
                  wz_addr_format(&advertised, text));
 }
 
-static int start_server(struct daemon *daemon, const struct options *options)
+static struct wzp_relay_config core_config(const struct relay_settings *s)
 {
+    return (struct wzp_relay_config){
+        .build = BUILD_TEXT,
+        .public_address = s->public_address,
+        .max_sessions = s->max_sessions,
+        .max_registrations = s->max_registrations,
+        .max_calls = s->max_calls,
+        .register_wait_ms = s->register_wait_ms,
+        .ring_ms = s->ring_ms,
+        .setup_ms = s->setup_ms,
+        .offers_per_minute = s->offers_per_minute,
+        .source_offers_per_minute = s->source_offers_per_minute,
+        .source_reflects_per_minute = s->source_reflects_per_minute,
+        .source_joins_per_minute = s->source_joins_per_minute,
+        .source_registrations_per_minute = s->source_registrations_per_minute,
+        .source_signed_registrations_per_minute = s->source_signed_registrations_per_minute,
+        .direct_grace_ms = s->direct_grace_ms,
+        .source_waiting = s->source_waiting,
+        .require_token = s->auth_url != NULL,
+        .strict = s->strict,
+        .strict_privacy = s->strict_privacy,
+        .quality_directives_off = !s->quality_directives,
+        .rng = &wz_rng_system,
+    };
+}
+
+static int start_server(struct daemon *daemon)
+{
+    const struct relay_settings *settings = &daemon->settings;
     struct wzp_relay_server_config config = {
-        .relay = { .build = BUILD_TEXT,
-                   .public_address = options->public_address,
-                   .max_sessions = options->max_sessions,
-                   .strict_privacy = options->strict_privacy,
-                   .rng = &wz_rng_system },
-        .listen = options->listen,
+        .relay = core_config(settings),
+        .listen = settings->listen,
+        .debug_tap = settings->debug_tap,
+        .check_token = on_token,
+        .arg = daemon,
     };
     char text[WZ_ADDR_TEXT_MAX];
-    int err = load_seed(options, config.relay.seed);
+    int err = load_seed(settings, config.relay.seed);
     if (err)
         return err;
     err = wzp_relay_server_new(&daemon->server, daemon->loop, &config);
     explicit_bzero(config.relay.seed, sizeof config.relay.seed);
     if (err) {
-        LOG_ERROR("relay.cannot_listen", "listen=%s error=\"%s\"", wz_addr_format(&options->listen, text),
+        LOG_ERROR("relay.cannot_listen", "listen=%s error=\"%s\"", wz_addr_format(&settings->listen, text),
                   strerror(-err));
         return err;
     }
@@ -256,7 +295,25 @@ static int start_server(struct daemon *daemon, const struct options *options)
     LOG_INFO("relay.started", "listen=%s fingerprint=%s tls_fingerprint=%s version=%s", wz_addr_format(&local, text),
              wzp_relay_server_fingerprint(daemon->server), wzp_relay_server_tls_fingerprint(daemon->server),
              WZP_VERSION);
-    warn_if_private(options, &local);
+    warn_if_private(settings, &local);
+    return 0;
+}
+
+static int start_pages(struct daemon *daemon)
+{
+    const struct relay_pages_config config = { .listen = daemon->settings.metrics,
+                                               .server = daemon->server,
+                                               .auth = daemon->auth };
+    char error[WZ_HTTPD_ERROR_MAX], text[WZ_ADDR_TEXT_MAX];
+    if (config.listen.family == WZ_ADDR_NONE)
+        return 0;
+    const int err = relay_pages_new(&daemon->pages, daemon->loop, &config, error);
+    if (err) {
+        LOG_ERROR("metrics.cannot_listen", "error=\"%s\"", error);
+        return err;
+    }
+    const struct wz_addr local = relay_pages_address(daemon->pages);
+    LOG_INFO("metrics.started", "listen=%s", wz_addr_format(&local, text));
     return 0;
 }
 
@@ -270,42 +327,54 @@ static void log_totals(struct daemon *daemon)
              (unsigned long long)stats.packets_forwarded);
 }
 
-static int run(const struct options *options)
+static void block_signals(void)
 {
-    struct daemon daemon = { 0 };
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* threads made later inherit this */
     signal(SIGPIPE, SIG_IGN);
+}
 
-    int err = wz_loop_new(&daemon.loop);
+static int run(struct daemon *daemon)
+{
+    int err = wz_loop_new(&daemon->loop);
     if (err)
         return err;
-    err = start_server(&daemon, options);
+    err = start_auth(daemon);
     if (!err)
-        err = wz_signal_watch_init(&daemon.term, daemon.loop, SIGTERM, on_signal, &daemon);
+        err = start_server(daemon);
     if (!err)
-        err = wz_signal_watch_init(&daemon.interrupt, daemon.loop, SIGINT, on_signal, &daemon);
+        err = start_pages(daemon);
+    if (!err)
+        err = watch_signals(daemon);
     if (!err) {
-        err = wz_loop_run(daemon.loop);
-        log_totals(&daemon);
+        err = wz_loop_run(daemon->loop);
+        log_totals(daemon);
     }
-    wz_signal_watch_done(&daemon.term);
-    wz_signal_watch_done(&daemon.interrupt);
-    wzp_relay_server_free(daemon.server);
-    wz_loop_free(daemon.loop);
+    wz_signal_watch_done(&daemon->term);
+    wz_signal_watch_done(&daemon->interrupt);
+    wz_signal_watch_done(&daemon->hangup);
+    relay_pages_free(daemon->pages);
+    relay_auth_free(daemon->auth);
+    wzp_relay_server_free(daemon->server);
+    wz_loop_free(daemon->loop);
     return err;
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = { .log_level = WZ_LOG_INFO, .log_format = WZ_LOG_AUTO };
-    (void)parse_address("0.0.0.0", &options.listen); /* a literal */
-    const int err = parse_options(argc, argv, &options);
+    struct daemon daemon = { .argc = argc, .argv = argv };
+    int err = read_settings(argc, argv, &daemon.settings);
+    if (err > 0)
+        return EXIT_SUCCESS;
     if (err)
-        return err > 0 ? EXIT_SUCCESS : EXIT_USAGE;
-    wz_log_init(STDERR_FILENO, options.log_format, options.log_level);
-    return run(&options) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return err == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+    block_signals();
+    wz_log_init(STDERR_FILENO, daemon.settings.json_log ? WZ_LOG_JSON : WZ_LOG_AUTO, daemon.settings.log_level);
+    err = run(&daemon);
+    relay_settings_done(&daemon.settings);
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -20,10 +20,10 @@ struct relay_settings {
     char *auth_url;
     char *debug_tap; /**< a room or "*" */
     unsigned max_sessions, max_registrations, max_calls;
-    unsigned register_wait_ms, ring_ms, setup_ms;
+    unsigned register_wait_ms, ring_ms, setup_ms, direct_grace_ms;
     unsigned offers_per_minute;
     unsigned source_offers_per_minute, source_reflects_per_minute, source_joins_per_minute;
-    unsigned source_registrations_per_minute, source_waiting;
+    unsigned source_registrations_per_minute, source_signed_registrations_per_minute, source_waiting;
     bool strict, strict_privacy, quality_directives;
     enum wz_log_level log_level;
     bool json_log;

@@ -7,6 +7,7 @@
 
 #include "wzp/base/hash.h"
 #include "wzp/base/list.h"
+#include "wzp/io/relay_tap.h"
 #include "wzp/rt/log.h"
 #include "wzp/rt/loop.h"
 
@@ -21,11 +22,13 @@ struct server_conn {
     struct wz_hash_node by_id;
     uint64_t id;
     struct wzp_relay_server *server;
-    struct wzp_quic_conn *quic; /* NULL once closed */
-    uint64_t sent_us;           /* when something was last sent; 0: never */
+    struct wzp_quic_conn *quic;  /* NULL once closed */
+    struct wzp_relay_port *port; /* NULL when the core could not take the connection */
+    uint64_t sent_us;            /* when something was last sent; 0: never */
     struct wz_timer linger;
-    char reason[64];     /* to close with when linger fires */
-    struct wz_list gone; /* closed, the core has not heard yet */
+    char reason[64];        /* to close with when linger fires */
+    struct wz_list gone;    /* closed, the core has not heard yet */
+    struct wz_list refused; /* its token could not be asked about, the core has not heard yet */
 };
 
 struct wzp_relay_server {
@@ -42,8 +45,11 @@ struct wzp_relay_server {
 
     /* Closing a connection calls us back at once. The effects being applied live until the next step, so the
      * core hears of it only afterwards. */
-    struct wz_list gone;
+    struct wz_list gone, refused;
     bool applying, stopping;
+    struct wzp_relay_tap tap;
+    int (*check_token)(void *arg, uint64_t conn, struct wz_bytes token);
+    void *arg;
 
     /* Held during a step and while counters are read; never on the datagram path: its counters are atomic. */
     pthread_mutex_t step_lock;
@@ -59,6 +65,7 @@ static void free_conn(struct server_conn *conn)
 {
     wz_hash_remove(&conn->server->conns, &conn->by_id);
     wz_list_remove(&conn->gone);
+    wz_list_remove(&conn->refused);
     wz_timer_cancel(&conn->linger);
     free(conn);
 }
@@ -96,11 +103,22 @@ static void send_on(struct server_conn *conn, const struct wzp_relay_effect *eff
     } /* -ENOTCONN: it is closing, closed() will tell */
 }
 
+static void ask_about_token(struct server_conn *conn, struct wz_bytes token)
+{
+    struct wzp_relay_server *server = conn->server;
+    const int err = server->check_token ? server->check_token(server->arg, conn->id, token) : -ENOSYS;
+    if (!err)
+        return;
+    LOG_DEBUG("token.not_asked", "conn=%llu error=%d", (unsigned long long)conn->id, err);
+    wz_list_remove(&conn->refused);
+    wz_list_append(&server->refused, &conn->refused);
+}
+
 static void write_log(const struct wzp_relay_effect *effect)
 {
-    static const enum wz_log_level level[] = { [WZP_RELAY_LOG_DEBUG] = WZ_LOG_DEBUG,
-                                               [WZP_RELAY_LOG_INFO] = WZ_LOG_INFO,
-                                               [WZP_RELAY_LOG_WARN] = WZ_LOG_WARN };
+    static const enum wz_log_level level[] = {
+        [WZP_RELAY_LOG_DEBUG] = WZ_LOG_DEBUG, [WZP_RELAY_LOG_INFO] = WZ_LOG_INFO, [WZP_RELAY_LOG_WARN] = WZ_LOG_WARN
+    };
     WZ_LOG(level[effect->level], effect->reason, "%s", effect->text);
 }
 
@@ -118,14 +136,16 @@ static void apply(struct wzp_relay_server *server, const struct wzp_relay_effect
             continue;
         if (effect->kind == WZP_RELAY_CLOSE)
             close_conn(conn, effect->reason);
+        else if (effect->kind == WZP_RELAY_CHECK_TOKEN)
+            ask_about_token(conn, effect->body);
         else
             send_on(conn, effect);
     }
     server->applying = false;
 }
 
-/** The end of every entry from outside: tell the core of connections that closed meanwhile, rearm timers. */
-static void settle(struct wzp_relay_server *server)
+/** Tell the core of connections that closed meanwhile. */
+static void tell_gone(struct wzp_relay_server *server)
 {
     while (!wz_list_is_empty(&server->gone)) {
         struct server_conn *conn = wz_container_of(server->gone.next, struct server_conn, gone);
@@ -137,6 +157,31 @@ static void settle(struct wzp_relay_server *server)
                                &effects); /* lost effects: timers help */
         pthread_mutex_unlock(&server->step_lock);
         apply(server, &effects);
+    }
+}
+
+/** An effect that is lost here leaves a connection waiting, which its timer ends. */
+static void tell_verdict(struct wzp_relay_server *server, uint64_t conn, bool is_valid, const char *fingerprint,
+                         const char *alias)
+{
+    struct wzp_relay_effects effects;
+    pthread_mutex_lock(&server->step_lock);
+    (void)wzp_relay_token_checked(server->relay, conn, is_valid, fingerprint, alias, wz_loop_now_us(server->loop),
+                                  &effects);
+    pthread_mutex_unlock(&server->step_lock);
+    apply(server, &effects);
+}
+
+/** The end of every entry from outside: tell the core what happened while its effects were applied, rearm timers. */
+static void settle(struct wzp_relay_server *server)
+{
+    while (!wz_list_is_empty(&server->gone) || !wz_list_is_empty(&server->refused)) {
+        tell_gone(server);
+        if (!wz_list_is_empty(&server->refused)) {
+            struct server_conn *conn = wz_container_of(server->refused.next, struct server_conn, refused);
+            wz_list_remove(&conn->refused);
+            tell_verdict(server, conn->id, false, NULL, NULL);
+        }
     }
     wz_timer_set(&server->tick, wzp_relay_deadline_us(server->relay));
     if (server->drained && wzp_relay_is_drained(server->relay))
@@ -177,13 +222,17 @@ static void on_datagram(void *arg, struct wzp_quic_conn *quic, struct wz_bytes d
 {
     const struct server_conn *conn = arg;
     struct wzp_relay_server *server = conn->server;
+    const uint64_t now_us = wz_loop_now_us(server->loop);
     void *const *handles;
-    (void)quic;
-    const size_t count =
-        wzp_relay_route(server->relay, conn->id, data, wz_loop_now_us(server->loop), &handles);
-    if (count >
-        0) /* the handles are what set_handle() was given; connections that cannot keep up drop and count */
+    if (!conn->port)
+        return;
+    const size_t count = wzp_relay_route_from(server->relay, conn->port, data, now_us, &handles);
+    if (server->tap.is_on)
+        wzp_relay_tap_packet(&server->tap, wzp_quic_conn_sni(quic), conn->id, data, count, now_us);
+    if (count > 0) /* the handles are what set_handle() was given; connections that cannot keep up drop and count */
         (void)wzp_quic_send_datagram_all((struct wzp_quic_conn *const *)handles, count, data);
+    if (wzp_relay_is_due(server->relay))
+        wz_timer_set(&server->tick, now_us);
 }
 
 static void on_closed(void *arg, struct wzp_quic_conn *quic, const struct wzp_quic_closed *why)
@@ -219,6 +268,7 @@ static void on_connected(void *arg, struct wzp_quic_conn *quic)
     conn->server = server;
     conn->quic = quic;
     wz_list_init(&conn->gone);
+    wz_list_init(&conn->refused);
     wz_timer_init(&conn->linger, server->loop, linger_over, conn);
     if (wz_hash_insert(&server->conns, &conn->by_id, wz_bytes(&conn->id, sizeof conn->id)) != 0)
         goto refuse;
@@ -233,6 +283,7 @@ static void on_connected(void *arg, struct wzp_quic_conn *quic)
     const int err = wzp_relay_connected(server->relay, conn->id, wzp_quic_conn_sni(quic), &remote, &local,
                                         wz_loop_now_us(server->loop), &effects);
     wzp_relay_set_handle(server->relay, conn->id, quic);
+    conn->port = wzp_relay_port(server->relay, conn->id);
     pthread_mutex_unlock(&server->step_lock);
     finish(conn, err, &effects);
     return;
@@ -248,8 +299,7 @@ static void on_tick(void *arg)
     struct wzp_relay_server *server = arg;
     struct wzp_relay_effects effects;
     pthread_mutex_lock(&server->step_lock);
-    (void)wzp_relay_tick(server->relay, wz_loop_now_us(server->loop),
-                         &effects); /* lost effects: peers' timers help */
+    (void)wzp_relay_tick(server->relay, wz_loop_now_us(server->loop), &effects); /* lost effects: peers' timers help */
     pthread_mutex_unlock(&server->step_lock);
     apply(server, &effects);
     settle(server);
@@ -282,6 +332,7 @@ static int open_endpoint(struct wzp_relay_server *server, const struct wzp_relay
         .cert_der = wz_bytes(cert, cert_len),
         .key_der = wz_bytes(key, key_len),
         .accept = true,
+        .max_handshakes = config->max_handshakes,
         .max_connections = registrations + sessions + SPARE_CONNECTIONS,
         .handlers = { .connected = on_connected },
         .arg = server,
@@ -303,11 +354,16 @@ int wzp_relay_server_new(struct wzp_relay_server **ret, struct wz_loop *loop,
     if (!server)
         return -ENOMEM;
     server->loop = loop;
+    server->check_token = config->check_token;
+    server->arg = config->arg;
     wz_list_init(&server->gone);
+    wz_list_init(&server->refused);
     wz_timer_init(&server->tick, loop, on_tick, server);
     wz_timer_init(&server->drained_soon, loop, on_drained, server);
     pthread_mutex_init(&server->step_lock, NULL);
     int err = wz_hash_init(&server->conns, config->relay.rng);
+    if (!err)
+        err = wzp_relay_tap_set(&server->tap, config->debug_tap);
     if (!err)
         err = wzp_relay_new(&server->relay, &config->relay);
     if (!err)
@@ -360,6 +416,29 @@ void wzp_relay_server_drain(struct wzp_relay_server *server, void (*drained)(voi
     settle(server);
 }
 
+void wzp_relay_server_token_checked(struct wzp_relay_server *server, uint64_t conn, bool is_valid,
+                                    const char *fingerprint, const char *alias)
+{
+    tell_verdict(server, conn, is_valid, fingerprint, alias);
+    settle(server);
+}
+
+int wzp_relay_server_set_tap(struct wzp_relay_server *server, const char *room)
+{
+    return wzp_relay_tap_set(&server->tap, room);
+}
+
+const struct wzp_quic_stats *wzp_relay_server_quic_stats(const struct wzp_relay_server *server)
+{
+    return wzp_quic_stats(server->quic);
+}
+
+void wzp_relay_server_each_session(struct wzp_relay_server *server,
+                                   void (*visit)(void *arg, const struct wzp_relay_session_view *view), void *arg)
+{
+    wzp_relay_each_session(server->relay, visit, arg);
+}
+
 /* ---- counters, any thread ---- */
 
 void wzp_relay_server_stats(struct wzp_relay_server *server, struct wzp_relay_stats *ret)
@@ -369,17 +448,7 @@ void wzp_relay_server_stats(struct wzp_relay_server *server, struct wzp_relay_st
     pthread_mutex_unlock(&server->step_lock);
 }
 
-bool wzp_relay_server_call_counts(struct wzp_relay_server *server, const char *call_id,
-                                  uint64_t ret_in_out[static 2])
-{
-    pthread_mutex_lock(&server->step_lock);
-    const bool known = wzp_relay_call_counts(server->relay, call_id, ret_in_out);
-    pthread_mutex_unlock(&server->step_lock);
-    return known;
-}
-
-bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id,
-                                struct wzp_relay_call_flow *ret)
+bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id, struct wzp_relay_call_flow *ret)
 {
     pthread_mutex_lock(&server->step_lock);
     const bool known = wzp_relay_call_flow(server->relay, call_id, ret);

@@ -1,6 +1,6 @@
 /* The relay as a server: wzp/core/relay on a QUIC endpoint and a loop. Used by wzp-relay and embedded in the
- * gateway. Thread: the loop's, but wzp_relay_server_stats(), _call_counts() and _call_flow(), which any
- * thread may call: they wait for at most one signalling step, and the datagram path never waits for them. */
+ * gateway. Thread: the loop's, but wzp_relay_server_stats() and _call_flow(), which any thread may
+ * call: they wait for at most one signalling step, and the datagram path never waits for them. */
 #ifndef WZP_IO_RELAY_SERVER_H
 #define WZP_IO_RELAY_SERVER_H
 
@@ -12,6 +12,12 @@ struct wzp_relay_server;
 struct wzp_relay_server_config {
     struct wzp_relay_config relay;
     struct wz_addr listen;
+    unsigned max_handshakes; /**< unfinished ones before each address must prove itself (QUIC Retry); 0: 256 */
+    const char *debug_tap;   /**< a room's name or "*": log its packets' headers; NULL: none */
+    /** With relay.require_token: ask about the token of conn, answer later with wzp_relay_server_token_checked().
+     *  Negative: it is refused. */
+    int (*check_token)(void *arg, uint64_t conn, struct wz_bytes token);
+    void *arg;
 };
 
 /** Binds and serves. 0, or -EADDRINUSE, -EACCES, ... (the caller says which address). */
@@ -26,10 +32,18 @@ const char *wzp_relay_server_fingerprint(const struct wzp_relay_server *server);
  * reach their room. drained() is called once, from the loop, when no call needs this relay any more. */
 void wzp_relay_server_drain(struct wzp_relay_server *server, void (*drained)(void *arg), void *arg);
 
+/** The verdict on conn's token; see wzp_relay_token_checked(). Not from inside check_token(). */
+void wzp_relay_server_token_checked(struct wzp_relay_server *server, uint64_t conn, bool is_valid,
+                                    const char *fingerprint, const char *alias);
+/** Change the debug tap. 0, or negative errno: no name of a room. */
+int wzp_relay_server_set_tap(struct wzp_relay_server *server, const char *room);
+/** Counters of the endpoint. Thread: the loop's. */
+const struct wzp_quic_stats *wzp_relay_server_quic_stats(const struct wzp_relay_server *server);
+/** Thread: the loop's. */
+void wzp_relay_server_each_session(struct wzp_relay_server *server,
+                                   void (*visit)(void *arg, const struct wzp_relay_session_view *view), void *arg);
+
 void wzp_relay_server_stats(struct wzp_relay_server *server, struct wzp_relay_stats *ret);
-bool wzp_relay_server_call_counts(struct wzp_relay_server *server, const char *call_id,
-                                  uint64_t ret_in_out[static 2]);
-bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id,
-                                struct wzp_relay_call_flow *ret);
+bool wzp_relay_server_call_flow(struct wzp_relay_server *server, const char *call_id, struct wzp_relay_call_flow *ret);
 
 #endif
