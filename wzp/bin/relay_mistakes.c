@@ -6,7 +6,7 @@
 #include <string.h>
 
 /** Longer names are compared with nothing. */
-#define NAME_MAX_BYTES 48
+#define WORD_MAX_BYTES 48
 
 void relay_mistake(struct relay_mistakes *mistakes, unsigned line, const char *format, ...)
 {
@@ -42,7 +42,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
 static size_t edits_between(const char *a, const char *b)
 {
     const size_t a_len = strlen(a), b_len = strlen(b);
-    size_t row[NAME_MAX_BYTES + 1];
+    size_t row[WORD_MAX_BYTES + 1];
     for (size_t j = 0; j <= b_len; j++)
         row[j] = j;
     for (size_t i = 1; i <= a_len; i++) {
@@ -61,10 +61,10 @@ const char *relay_nearest_name(const char *word, const char *const *candidate, s
 {
     const char *best = NULL;
     size_t best_edits = strlen(word) < 4 ? 2 : 4; /* from here on it is no slip of the finger */
-    if (strlen(word) > NAME_MAX_BYTES)
+    if (strlen(word) > WORD_MAX_BYTES)
         return NULL;
     for (size_t i = 0; i < count; i++) {
-        if (strlen(candidate[i]) > NAME_MAX_BYTES)
+        if (strlen(candidate[i]) > WORD_MAX_BYTES)
             continue;
         const size_t edits = edits_between(word, candidate[i]);
         if (edits < best_edits && edits < strlen(candidate[i])) {

@@ -270,7 +270,8 @@ static int read_list(struct parser *p, struct relay_toml_value *value)
         if (next_byte(p) == ',') {
             p->pos++;
         } else if (next_byte(p) != ']') {
-            relay_mistake(p->mistakes, p->line, "expected , or ] in a list");
+            relay_mistake(p->mistakes, p->line,
+                          p->pos == p->end ? "list without its closing ]" : "expected , or ] in a list");
             return MISTAKEN;
         }
     }
