@@ -116,6 +116,24 @@ static void an_offers_signature_does_not_do_for_an_answer(void **state)
     wzp_signal_done(&offer);
 }
 
+static void the_comparison_number_differs_when_someone_stands_between(void **state)
+{
+    (void)state;
+    struct parties p = parties_new();
+    const struct wz_rng rng = { fill_counting, &p.next };
+    struct wzp_handshake between;
+    struct wzp_session_keys at_client, at_relay, direct;
+
+    assert_int_equal(wzp_handshake_init(&between, &rng), 0);
+    assert_int_equal(wzp_handshake_keys(&p.at_client, between.ephemeral_public, &at_client), 0);
+    assert_int_equal(wzp_handshake_keys(&p.at_relay, between.ephemeral_public, &at_relay), 0);
+    assert_int_equal(wzp_handshake_keys(&p.at_client, p.at_relay.ephemeral_public, &direct), 0);
+    assert_int_not_equal(at_client.sas, at_relay.sas);
+    assert_int_not_equal(at_client.sas, direct.sas);
+    assert_memory_not_equal(at_client.session_key, at_relay.session_key, WZP_KEY_BYTES);
+    wzp_handshake_done(&between);
+}
+
 static void a_low_order_key_is_refused(void **state)
 {
     (void)state;
@@ -275,6 +293,7 @@ int main(void)
         cmocka_unit_test(client_and_relay_agree_on_a_session),
         cmocka_unit_test(an_offer_without_keys_or_signature_is_refused),
         cmocka_unit_test(an_offers_signature_does_not_do_for_an_answer),
+        cmocka_unit_test(the_comparison_number_differs_when_someone_stands_between),
         cmocka_unit_test(a_low_order_key_is_refused),
         cmocka_unit_test(a_direct_answer_is_bound_to_caller_and_call),
         cmocka_unit_test(texts_too_long_to_sign_are_refused_not_cut),
