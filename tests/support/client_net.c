@@ -279,9 +279,10 @@ static void note_call_event(struct net_client *client, uint64_t id, const struct
         break;
     case WZP_LINE_PATH:
         call->paths++;
+        call->up = call->was_up; /* after MEDIA_DOWN it tells that media flows again */
         break;
     case WZP_LINE_MEDIA_UP:
-        assert_false(call->up);
+        assert_false(call->was_up);
         call->up = call->was_up = true;
         break;
     case WZP_LINE_MEDIA_DOWN:
@@ -318,9 +319,6 @@ static void open_conn(struct client_net *net, struct net_client *client,
     conn->client_open = true;
     memcpy(conn->sni, effect->sni, sizeof conn->sni);
     wz_list_append(&net->conns, &conn->node);
-    struct net_call *call = effect->call ? call_of(client, effect->call) : NULL;
-    if (call)
-        call->media_conn = effect->conn;
     struct wz_addr relay;
     assert_int_equal(wz_addr_parse(NET_RELAY, &relay), 0);
     if (net->relay && wz_addr_equal(&relay, &effect->to))
@@ -357,6 +355,9 @@ static void drain_client(struct client_net *net, struct net_client *client)
             break;
         case WZP_CLIENT_EVENT:
             note_event(client, effect);
+            break;
+        case WZP_CLIENT_USE:
+            call_of(client, effect->call)->media_conn = effect->conn;
             break;
         }
         wzp_client_effect_free(effect);

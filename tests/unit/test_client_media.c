@@ -335,7 +335,7 @@ static void ended_call_reports_no_path(void **state)
     assert_int_equal(world_sent(w, WZP_SIG_MEDIA_PATH_REPORT), 0);
 }
 
-static void peers_path_report_changes_nothing_yet(void **state)
+static void peers_path_report_changes_nothing_without_a_race(void **state)
 {
     struct client_world *w = *state;
     const uint64_t call = world_talk(w, NULL);
@@ -347,14 +347,19 @@ static void peers_path_report_changes_nothing_yet(void **state)
 
 /* ---- loss ---- */
 
-static void lost_media_is_told_and_ends_the_call_after_two_seconds(void **state)
+static void lost_media_is_told_and_ends_the_call_after_ten_seconds_of_redialling(void **state)
 {
     struct client_world *w = *state;
     uint64_t media = 0;
     world_talk(w, &media);
     world_closed(w, media, "idle");
     assert_string_equal(world_event(w, WZP_LINE_MEDIA_DOWN)->reason, "idle");
-    world_advance_ms(w, 1999);
+    assert_int_equal(world_last(w, WZP_CLIENT_USE)->conn, 0);
+    assert_int_equal(world_count(w, WZP_CLIENT_DIAL), 1);
+    world_advance_ms(w, 1000);
+    assert_int_equal(world_count(w, WZP_CLIENT_DIAL), 2);
+    assert_int_equal(world_count(w, WZP_CLIENT_CLOSE), 1); /* the first attempt */
+    world_advance_ms(w, 8999);
     assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
     world_advance_ms(w, 1);
     assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_MEDIA_LOST);
@@ -501,8 +506,8 @@ int main(void)
         NEW(peer_without_build_gets_no_path_report),
         OLD(relay_without_build_gets_no_path_report),
         NEW(ended_call_reports_no_path),
-        NEW(peers_path_report_changes_nothing_yet),
-        NEW(lost_media_is_told_and_ends_the_call_after_two_seconds),
+        NEW(peers_path_report_changes_nothing_without_a_race),
+        NEW(lost_media_is_told_and_ends_the_call_after_ten_seconds_of_redialling),
         NEW(hangup_right_after_lost_media_explains_it),
         NEW(call_whose_room_refuses_us_ends_as_refused),
         NEW(signal_loss_does_not_end_a_call_with_media),

@@ -59,12 +59,14 @@ static bool are_symmetric(const struct mappings *seen)
     return false;
 }
 
-static bool is_shareable(const struct wz_addr *addr)
+static bool is_shareable(const struct wz_addr *addr, bool share_loopback)
 {
     enum wz_addr_kind kind = wz_addr_kind(addr);
 
     if (addr->port == 0)
         return false;
+    if (kind == WZ_ADDR_KIND_LOOPBACK)
+        return share_loopback;
     if (addr->family == WZ_ADDR_V4) /* a public IPv4 address is the reflexive one already */
         return kind == WZ_ADDR_KIND_PRIVATE || kind == WZ_ADDR_KIND_CGNAT;
     return kind == WZ_ADDR_KIND_PRIVATE || kind == WZ_ADDR_KIND_PUBLIC;
@@ -102,12 +104,107 @@ int wzp_candidates_choose(const struct wzp_address_facts *facts, struct wzp_cand
     if (facts->share_local) {
         for (size_t i = 0; i < min_size(facts->host_count, WZP_CANDIDATES_MAX_HOST); i++) {
             struct wz_addr host = wz_addr_unmap(facts->host[i]);
-            if (is_shareable(&host))
+            if (is_shareable(&host, facts->share_loopback))
                 add_local(&out, &host);
         }
     }
     *ret = out;
     return 0;
+}
+
+/** Something a datagram can be sent to, as far as this policy goes. */
+static bool is_dialable(const struct wz_addr *addr, const struct wzp_dial_policy *policy)
+{
+    if (addr->port == 0 || (policy->reference && addr->family != WZ_ADDR_V4))
+        return false;
+    switch (wz_addr_kind(addr)) {
+    case WZ_ADDR_KIND_NONE:
+        return false;
+    case WZ_ADDR_KIND_LOOPBACK:
+    case WZ_ADDR_KIND_LINK_LOCAL:
+        if (!policy->loopback)
+            return false;
+        break;
+    case WZ_ADDR_KIND_PRIVATE:
+    case WZ_ADDR_KIND_CGNAT:
+    case WZ_ADDR_KIND_PUBLIC:
+        break;
+    }
+    for (size_t i = 0; i < policy->own_count; i++)
+        if (wz_addr_equal(addr, &policy->own[i]))
+            return false; /* two private networks often use the same addresses */
+    return true;
+}
+
+static bool get_dialable(const char *text, const struct wzp_dial_policy *policy, struct wz_addr *ret)
+{
+    struct wz_addr addr;
+
+    if (!text || wz_addr_parse(text, &addr) != 0)
+        return false;
+    addr = wz_addr_unmap(addr);
+    if (!is_dialable(&addr, policy))
+        return false;
+    *ret = addr;
+    return true;
+}
+
+/** A family of which we know no address of our own is tried last; when we know none at all, none is. */
+static bool is_of_our_families(const struct wz_addr *addr, const struct wzp_dial_policy *policy)
+{
+    for (size_t i = 0; i < policy->own_count; i++)
+        if (policy->own[i].family == addr->family)
+            return true;
+    return policy->own_count == 0 || policy->reference;
+}
+
+struct dial_list {
+    size_t count, max;
+    struct wz_addr *addr;
+};
+
+static void add_to_dial(struct dial_list *list, const struct wz_addr *addr)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (wz_addr_equal(&list->addr[i], addr))
+            return;
+    if (list->count < list->max)
+        list->addr[list->count++] = *addr;
+}
+
+static void add_hosts(struct dial_list *list, const struct wzp_addr_list *local, const struct wzp_dial_policy *policy,
+                      bool of_our_families)
+{
+    struct wz_addr host;
+
+    for (size_t i = 0; local && i < local->count; i++)
+        if (get_dialable(local->text[i], policy, &host) && is_of_our_families(&host, policy) == of_our_families)
+            add_to_dial(list, &host);
+}
+
+size_t wzp_candidates_to_dial(const char *reflexive, const struct wzp_addr_list *local,
+                              const struct wzp_dial_policy *policy, struct wz_addr *ret, size_t max)
+{
+    struct wz_addr mapped = { 0 };
+    const bool has_mapped = get_dialable(reflexive, policy, &mapped);
+    struct dial_list list = { .max = has_mapped ? max - 1 : max, .addr = ret };
+
+    add_hosts(&list, local, policy, true);
+    list.max = max;
+    if (has_mapped)
+        add_to_dial(&list, &mapped);
+    add_hosts(&list, local, policy, false);
+    return list.count;
+}
+
+bool wzp_candidates_announced(const struct wz_addr *addr, const struct wz_addr *told, size_t told_count)
+{
+    const struct wz_addr plain = wz_addr_unmap(*addr);
+
+    for (size_t i = 0; i < told_count; i++)
+        if (wz_addr_same_ip(&plain, &told[i]))
+            return true;
+    return false;
 }
 
 enum wzp_role wzp_candidates_role(const char *own, const char *peer)

@@ -20,7 +20,8 @@ struct wzp_address_facts {
     struct wz_addr public_address; /**< configured; family NONE: not */
     size_t host_count;             /**< at most WZP_CANDIDATES_MAX_HOST, the rest is ignored */
     struct wz_addr host[WZP_CANDIDATES_MAX_HOST];
-    bool share_local; /**< policy: host addresses may be told to the peer */
+    bool share_local;    /**< policy: host addresses may be told to the peer */
+    bool share_loopback; /**< loopback ones too: every peer is on this machine */
 };
 
 struct wzp_candidates {
@@ -44,6 +45,28 @@ struct wzp_candidates {
  * @return 0, or -EINVAL (NULL argument). A Reflect answer that is no address counts as none.
  */
 int wzp_candidates_choose(const struct wzp_address_facts *facts, struct wzp_candidates *ret);
+
+/** What decides which of a peer's addresses we dial. */
+struct wzp_dial_policy {
+    bool reference;   /**< as the reference does: IPv4 only, hosts in their order, then the reflexive address */
+    bool loopback;    /**< loopback and link-local addresses may be dialled: the relay is as near as they are */
+    size_t own_count; /**< our host addresses, borrowed: they tell the families that we can reach, and whom we are */
+    const struct wz_addr *own;
+};
+
+/**
+ * The addresses to dial, best first, without repeats and unreachable ones. Between our own kind: hosts of our families,
+ * the reflexive address, other hosts. Where not all fit, the reflexive address is kept.
+ *
+ * @param reflexive  the peer's, as it travelled; NULL or no address: none.
+ * @param local      the peer's host addresses, or NULL; texts that are no address are skipped.
+ * @param ret        room for max >= 1 addresses.
+ * @return           how many were written.
+ */
+size_t wzp_candidates_to_dial(const char *reflexive, const struct wzp_addr_list *local,
+                              const struct wzp_dial_policy *policy, struct wz_addr *ret, size_t max);
+/** The address is one that the peer told: the same IP, any port. */
+bool wzp_candidates_announced(const struct wz_addr *addr, const struct wz_addr *told, size_t told_count);
 
 enum wzp_role {
     WZP_ROLE_NONE,     /**< no direct attempt: a text is missing or both are equal */

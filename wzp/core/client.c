@@ -12,6 +12,10 @@ static int client_configure(struct wzp_client *client, const struct wzp_client_c
     client->ring_us = (uint64_t)(config->ring_ms ? config->ring_ms : WZP_CLIENT_RING_MS) * WZP_CLIENT_MS;
     client->media_us = (uint64_t)(config->media_ms ? config->media_ms : WZP_CLIENT_MEDIA_MS) * WZP_CLIENT_MS;
     client->share_local_addrs = config->share_local_addrs;
+    client->no_direct = config->no_direct;
+    client->strict = config->strict;
+    client->has_relay_key = config->has_relay_key;
+    memcpy(client->relay_key, config->relay_key, sizeof client->relay_key);
     client->rng = *config->rng;
     if (wzp_signal_set_text(&client->alias, config->alias) < 0 ||
         wzp_signal_set_text(&client->build, config->build) < 0 ||
@@ -78,12 +82,15 @@ void wzp_client_stop(struct wzp_client *client, uint64_t now_us)
     client->ping_deadline_us = WZP_CLIENT_NEVER;
 }
 
-static struct wzp_client_call *call_of_conn(const struct wzp_client *client, uint64_t conn)
+/** The call that has this connection; *ret_link: which direct one, or NULL for the relay's leg. */
+static struct wzp_client_call *call_of_conn(const struct wzp_client *client, uint64_t conn,
+                                            struct client_link **ret_link)
 {
     struct wz_list *pos, *tmp;
     wz_list_foreach (pos, tmp, &client->calls) {
         struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
-        if (call->media.id == conn)
+        *ret_link = client_direct_find(call, conn);
+        if (*ret_link || call->media.id == conn)
             return call;
     }
     return NULL;
@@ -91,16 +98,29 @@ static struct wzp_client_call *call_of_conn(const struct wzp_client *client, uin
 
 void wzp_client_connected(struct wzp_client *client, uint64_t conn, const struct wzp_client_link *link, uint64_t now_us)
 {
-    (void)link;
     if (conn == 0)
         return;
     if (conn == client->signal.id) {
         client_signal_connected(client, now_us);
         return;
     }
-    struct wzp_client_call *call = call_of_conn(client, conn);
-    if (call)
+    struct client_link *direct = NULL;
+    struct wzp_client_call *call = call_of_conn(client, conn, &direct);
+    if (call && direct)
+        client_direct_connected(client, call, direct, link, now_us);
+    else if (call)
         client_media_connected(client, call, now_us);
+}
+
+uint64_t wzp_client_accepted(struct wzp_client *client, const char *sni, const struct wzp_client_link *link,
+                             uint64_t now_us)
+{
+    uint64_t conn = 0;
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &client->calls)
+        if (client_direct_accept(client, wz_container_of(pos, struct wzp_client_call, node), sni, link, now_us, &conn))
+            break;
+    return conn;
 }
 
 void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *reason, uint64_t now_us)
@@ -112,8 +132,11 @@ void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *rea
         client_signal_lost(client, reason, now_us);
         return;
     }
-    struct wzp_client_call *call = call_of_conn(client, conn);
-    if (call)
+    struct client_link *direct = NULL;
+    struct wzp_client_call *call = call_of_conn(client, conn, &direct);
+    if (call && direct)
+        client_direct_closed(client, call, direct, reason, now_us);
+    else if (call)
         client_media_closed(client, call, reason, now_us);
 }
 
@@ -165,7 +188,8 @@ static void trace_incoming(struct wzp_client *client, const struct wzp_client_ca
 void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_bytes body, uint64_t now_us)
 {
     const bool is_signal = conn != 0 && conn == client->signal.id;
-    struct wzp_client_call *call = is_signal || conn == 0 ? NULL : call_of_conn(client, conn);
+    struct client_link *direct = NULL;
+    struct wzp_client_call *call = is_signal || conn == 0 ? NULL : call_of_conn(client, conn, &direct);
     if (!is_signal && !call)
         return;
     struct wzp_signal signal = { 0 };
@@ -178,6 +202,8 @@ void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_byte
         client->stats.unknown_signals++;
     else if (is_signal)
         client_signal_message(client, &signal, now_us);
+    else if (direct)
+        client_direct_message(client, call, direct, &signal, now_us);
     else
         client_media_message(client, call, &signal, now_us);
     wzp_signal_done(&signal);
@@ -186,13 +212,16 @@ void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_byte
 void wzp_client_media_seen(struct wzp_client *client, uint64_t call_id, uint64_t now_us)
 {
     struct wzp_client_call *call = client_call_find(client, call_id);
-    if (call)
-        call->media_seen_us = now_us;
+    if (!call)
+        return;
+    call->media_seen_us = now_us;
+    client_path_step(client, call, &(struct wzp_race_event){ .kind = WZP_RACE_MEDIA }, now_us);
 }
 
 static uint64_t call_deadline_us(const struct wzp_client_call *call)
 {
-    const uint64_t at_us[] = { call->deadline_us, call->media_deadline_us, call->report_at_us, call->dial_deadline_us };
+    const uint64_t at_us[] = { call->deadline_us, call->media_deadline_us, call->dial_deadline_us, call->redial_at_us,
+                               wzp_race_deadline_us(&call->race) };
     uint64_t first = WZP_CLIENT_NEVER;
     for (size_t i = 0; i < sizeof at_us / sizeof at_us[0]; i++)
         first = at_us[i] < first ? at_us[i] : first;

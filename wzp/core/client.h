@@ -10,10 +10,12 @@
  *   registration:  WAITING --delay--> DIALLING --connected--> REGISTERING --Ack--> REGISTERED
  *                     ^------------------ closed, refused, 10 s without progress ------'
  *   outgoing:      REFLECTING --answer or 1 s--> OFFERED --DirectCallAnswer--> ANSWERED --CallSetup-->
- * JOINING incoming:      RINGING --answer()--> [REFLECTING --answer or 1 s-->] ANSWERED --CallSetup-->
- * JOINING room:          JOINING all:           JOINING --CallAnswer--> UP --connection lost--> DOWN --2 s-->
- * ended
- */
+ *                  JOINING
+ *   incoming:      RINGING --answer()--> [REFLECTING --answer or 1 s-->] ANSWERED --CallSetup--> JOINING
+ *   room:          JOINING
+ *   all:           JOINING --path--> UP --path lost--> DOWN --path--> UP
+ *                                                        '--10 s, or the relay refuses for 2 s--> ended
+ * Which path that is, the relay's room or a direct connection, wzp/core/race.h decides. */
 #ifndef WZP_CORE_CLIENT_H
 #define WZP_CORE_CLIENT_H
 
@@ -91,6 +93,11 @@ struct wzp_client_effect {
 struct wzp_client_stats {
     uint64_t registrations, offers_out, offers_in, refused_limit, refused_duplicate, refused_bad;
     uint64_t bad_signals, unknown_signals, unexpected_signals, unknown_calls, ambiguous_hangups, lost_effects;
+    uint64_t refused_unsigned; /**< strict: offers and answers that their sender has not signed */
+    uint64_t direct_won;       /**< direct paths that came into use */
+    uint64_t direct_lost_path; /**< of these, how many died in the call */
+    uint64_t direct_refused;   /**< direct connections closed for a bad hello, or turned away at a limit */
+    uint64_t relay_redials;    /**< returns to the relay's room, each dial of them */
     unsigned calls;
 };
 
@@ -106,7 +113,8 @@ struct wzp_client_effect *wzp_client_next_effect(struct wzp_client *client);
 void wzp_client_effect_free(struct wzp_client_effect *effect);
 
 /** A dialled connection finished its QUIC handshake. */
-void wzp_client_connected(struct wzp_client *client, uint64_t conn, const struct wzp_client_link *link, uint64_t now_us);
+void wzp_client_connected(struct wzp_client *client, uint64_t conn, const struct wzp_client_link *link,
+                          uint64_t now_us);
 /** An inbound connection finished its QUIC handshake, naming `sni`. Returns its id when a call of this client expects
  *  such a connection; 0: not ours, ask the next client or close it with "stale". */
 uint64_t wzp_client_accepted(struct wzp_client *client, const char *sni, const struct wzp_client_link *link,

@@ -39,8 +39,9 @@ struct wzp_client_call *client_call_new(struct wzp_client *client, enum client_c
     call->id = ++client->last_call;
     call->kind = kind;
     call->ended = ended;
-    call->deadline_us = call->media_deadline_us = call->report_at_us = WZP_CLIENT_NEVER;
-    call->dial_deadline_us = call->alone_us = call->known_us = WZP_CLIENT_NEVER;
+    call->deadline_us = call->media_deadline_us = call->dial_deadline_us = WZP_CLIENT_NEVER;
+    call->redial_at_us = call->lost_us = call->alone_us = call->known_us = WZP_CLIENT_NEVER;
+    client_path_init(call);
     wz_list_append(&client->calls, &call->node);
     client->stats.calls++;
     return call;
@@ -51,6 +52,7 @@ void client_call_discard(struct wzp_client *client, struct wzp_client_call *call
     wz_list_remove(&call->node);
     client->stats.calls--;
     client_conn_forget(&call->media);
+    client_direct_forget_all(call);
     if (call->handshake_live)
         wzp_handshake_done(&call->handshake);
     wzp_client_effect_free(call->ended);
@@ -63,6 +65,7 @@ void client_call_end(struct wzp_client *client, struct wzp_client_call *call, en
                      enum wzp_hangup_reason hangup, const char *reason)
 {
     client_conn_close(client, &call->media, "normal close");
+    client_direct_close_all(client, call, "normal close");
     struct wzp_client_effect *ended = call->ended;
     call->ended = NULL;
     ended->call = call->id;
@@ -122,9 +125,9 @@ static void send_hangup(struct wzp_client *client, const struct wzp_client_call 
     client_send(client, &client->signal, call, &hangup);
 }
 
-void client_call_send_hangup(struct wzp_client *client, const struct wzp_client_call *call,
-                             enum wzp_hangup_reason reason)
+void client_call_send_hangup(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
 {
+    client_direct_send_hangup(client, call, reason); /* the relay may have forgotten the call, or be gone */
     if (!relay_knows(call) || client->signal_state != CLIENT_SIGNAL_REGISTERED)
         return;
     const bool unanswered_in = call->kind == CLIENT_INCOMING && !client_call_is_answered(call);
@@ -211,6 +214,14 @@ static void mark_answered(struct wzp_client *client, struct wzp_client_call *cal
     call->media_deadline_us = now_us + client->media_us;
 }
 
+/** Strict: whoever answered has not shown that it is the peer. */
+static void refuse_unsigned_answer(struct wzp_client *client, struct wzp_client_call *call)
+{
+    client->stats.refused_unsigned++;
+    client_call_send_hangup(client, call, WZP_HANGUP_ERROR);
+    client_call_end(client, call, WZP_LINE_END_REFUSED, WZP_HANGUP_ERROR, "the answer is not signed by the callee");
+}
+
 static void on_answer(struct wzp_client *client, struct wzp_client_call *call, struct wzp_signal *signal,
                       uint64_t now_us)
 {
@@ -222,7 +233,13 @@ static void on_answer(struct wzp_client *client, struct wzp_client_call *call, s
         client_call_end(client, call, WZP_LINE_END_HANGUP, WZP_HANGUP_DECLINED, "rejected");
         return;
     }
+    call->own_kind = client_answer_is_own_kind(client, call, signal);
+    if (client->strict && !call->own_kind) {
+        refuse_unsigned_answer(client, call);
+        return;
+    }
     mark_answered(client, call, now_us);
+    call->accept_mode = signal->answer.accept_mode;
     call->peer_has_build = signal->answer.callee_build_version != NULL;
     struct wzp_client_effect *effect = client_event(client, call, WZP_LINE_ANSWERED);
     if (!effect)
@@ -231,14 +248,16 @@ static void on_answer(struct wzp_client *client, struct wzp_client_call *call, s
     *signal = (struct wzp_signal){ 0 };
     effect->event.accept_mode = effect->owned_signal.answer.accept_mode;
     effect->event.callee_reflexive_addr = effect->owned_signal.answer.callee_reflexive_addr;
-    effect->event.own_kind = client_answer_is_own_kind(client, call, &effect->owned_signal);
+    effect->event.own_kind = call->own_kind;
     client_push(client, effect);
 }
 
 int wzp_client_join(struct wzp_client *client, const struct wzp_line_room *room, uint64_t now_us, uint64_t *ret_call)
 {
     char sni[WZP_CLIENT_SNI_SIZE];
-    if (wzp_room_name_to_sni(room->name, sni) < 0)
+    struct wz_addr peer = { 0 };
+    if (wzp_room_name_to_sni(room->name, sni) < 0 ||
+        (room->peer_direct_addr && (wz_addr_parse(room->peer_direct_addr, &peer) < 0 || peer.port == 0)))
         return -EINVAL;
     if (client->stats.calls >= WZP_CLIENT_MAX_CALLS)
         return -ENOSPC;
@@ -248,10 +267,13 @@ int wzp_client_join(struct wzp_client *client, const struct wzp_line_room *room,
     memcpy(call->room, sni, sizeof call->room);
     call->media_deadline_us = now_us + client->media_us;
     call->state = CLIENT_JOINING;
-    if (client_dial(client, &call->media, call->id, &client->relay, call->room) < 0) {
+    call->media_addr = client->relay;
+    if (client_dial(client, &call->media, call->id, &client->relay, call->room, false) < 0) {
         client_call_discard(client, call);
         return -ENOMEM;
     }
+    client_direct_plan_room(client, call, &peer, &call->plan);
+    client_path_start(client, call, now_us);
     *ret_call = call->id;
     return 0;
 }
@@ -288,7 +310,7 @@ static void refuse_offer(struct wzp_client *client, const struct wzp_signal *sig
 static void announce_incoming(struct wzp_client *client, struct wzp_client_effect *effect,
                               const struct wzp_client_call *call, struct wzp_signal *signal)
 {
-    effect->event.own_kind = client_offer_is_own_kind(client, signal);
+    effect->event.own_kind = call->own_kind;
     effect->owned_signal = *signal;
     *signal = (struct wzp_signal){ 0 };
     const struct wzp_signal *offer = &effect->owned_signal;
@@ -313,6 +335,7 @@ static struct wzp_client_call *new_incoming(struct wzp_client *client, const str
     call->known_us = now_us;
     call->deadline_us = now_us + (uint64_t)WZP_CLIENT_INCOMING_MS * WZP_CLIENT_MS;
     call->peer_has_build = signal->offer.caller_build_version != NULL;
+    call->own_kind = client_offer_is_own_kind(client, signal);
     (void)snprintf(call->peer, sizeof call->peer, "%s", caller);
     (void)snprintf(call->call_id, sizeof call->call_id, "%s", signal->offer.call_id);
     return call;
@@ -336,6 +359,11 @@ static void on_offer(struct wzp_client *client, struct wzp_signal *signal, uint6
         client->stats.refused_bad++;
         if (strlen(signal->offer.call_id) <= WZP_CALL_ID_MAX)
             refuse_offer(client, signal, WZP_HANGUP_ERROR);
+        return;
+    }
+    if (client->strict && !client_offer_is_own_kind(client, signal)) {
+        client->stats.refused_unsigned++;
+        refuse_offer(client, signal, WZP_HANGUP_ERROR);
         return;
     }
     struct wzp_client_call *call = new_incoming(client, signal, caller, now_us);
@@ -385,6 +413,10 @@ static void on_setup(struct wzp_client *client, struct wzp_client_call *call, st
                      uint64_t now_us)
 {
     /* A caller may be set up by a relay that kept the answer to itself. */
+    if (call->state == CLIENT_OFFERED && client->strict) {
+        refuse_unsigned_answer(client, call);
+        return;
+    }
     if (call->state == CLIENT_OFFERED)
         mark_answered(client, call, now_us);
     if (call->state != CLIENT_ANSWERED) {
@@ -397,9 +429,7 @@ static void on_setup(struct wzp_client *client, struct wzp_client_call *call, st
     else
         (void)snprintf(call->room, sizeof call->room, WZP_ROOM_CALL_PREFIX "%s", call->call_id);
     wzp_room_name_lower(call->room);
-    call->setup_us = now_us;
-    if (client->relay_build && call->peer_has_build)
-        call->report_at_us = now_us + (uint64_t)WZP_CLIENT_REPORT_FIRST_MS * WZP_CLIENT_MS;
+    client_direct_plan(client, call, signal, &call->plan);
 
     struct wzp_client_effect *effect = client_event(client, call, WZP_LINE_SETUP);
     char relay_addr[WZ_ADDR_TEXT_MAX] = "";
@@ -415,19 +445,19 @@ static void on_setup(struct wzp_client *client, struct wzp_client_call *call, st
         client_push(client, effect);
     }
     client_media_start(client, call, relay_addr, now_us);
+    client_path_start(client, call, now_us);
 }
 
-static void send_path_report(struct wzp_client *client, struct wzp_client_call *call)
+/** The peer's result, of this very call. One that comes before our race waits for it. */
+static void on_path_report(struct wzp_client *client, struct wzp_client_call *call, bool direct_ok, uint64_t now_us)
 {
-    char winner[] = "Relay";
-    const struct wzp_signal report = {
-        .kind = WZP_SIG_MEDIA_PATH_REPORT,
-        .path_report = { .call_id = call->call_id, .direct_ok = false, .race_winner = winner },
-    };
-    if (client->signal_state == CLIENT_SIGNAL_REGISTERED)
-        client_send(client, &client->signal, call, &report);
-    const uint64_t second_us = call->setup_us + (uint64_t)WZP_CLIENT_REPORT_SECOND_MS * WZP_CLIENT_MS;
-    call->report_at_us = call->report_at_us < second_us ? second_us : WZP_CLIENT_NEVER;
+    if (wzp_race_is_direct(&call->race))
+        client_path_note_failure(call, "the peer has left the direct path");
+    if (client_call_is_answered(call) && call->state != CLIENT_ANSWERED)
+        client_path_step(client, call, &(struct wzp_race_event){ .kind = WZP_RACE_PEER_REPORT, .ok = direct_ok },
+                         now_us);
+    else
+        call->early_report = direct_ok ? CLIENT_REPORT_DIRECT : CLIENT_REPORT_RELAY;
 }
 
 void client_call_message(struct wzp_client *client, struct wzp_signal *signal, uint64_t now_us)
@@ -456,7 +486,7 @@ void client_call_message(struct wzp_client *client, struct wzp_signal *signal, u
         on_setup(client, call, signal, now_us);
         break;
     default:
-        /* MediaPathReport: direct needs both sides, and ours says relay. It is in the trace. */
+        on_path_report(client, call, signal->path_report.direct_ok, now_us);
         break;
     }
 }
@@ -504,8 +534,10 @@ void wzp_client_hangup(struct wzp_client *client, uint64_t id, enum wzp_hangup_r
 
 void client_call_tick(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us)
 {
-    if (call->report_at_us <= now_us)
-        send_path_report(client, call);
+    if (wzp_race_deadline_us(&call->race) <= now_us) {
+        client_path_tick(client, call, now_us);
+        return; /* it may be gone; what else is due comes next */
+    }
     if (call->media_deadline_us <= now_us) {
         client_call_send_hangup(client, call, WZP_HANGUP_ERROR);
         client_call_end(client, call, WZP_LINE_END_NO_MEDIA, WZP_HANGUP_ERROR,

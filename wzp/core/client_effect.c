@@ -87,8 +87,18 @@ void client_send_token(struct wzp_client *client, const struct client_conn *conn
     client_send(client, conn, NULL, &token);
 }
 
+int client_conn_accept(struct wzp_client *client, struct client_conn *conn)
+{
+    struct wzp_client_effect *close = client_effect_new(WZP_CLIENT_CLOSE);
+    if (!close)
+        return -ENOMEM;
+    *conn = (struct client_conn){ .id = ++client->last_conn, .up = true, .close = close };
+    close->conn = conn->id;
+    return 0;
+}
+
 int client_dial(struct wzp_client *client, struct client_conn *conn, uint64_t call, const struct wz_addr *to,
-                const char *sni)
+                const char *sni, bool is_direct)
 {
     struct wzp_client_effect *dial = client_effect_new(WZP_CLIENT_DIAL);
     struct wzp_client_effect *close = client_effect_new(WZP_CLIENT_CLOSE);
@@ -103,6 +113,7 @@ int client_dial(struct wzp_client *client, struct client_conn *conn, uint64_t ca
     dial->conn = close->conn = conn->id;
     dial->call = call;
     dial->to = *to;
+    dial->is_direct = is_direct;
     (void)snprintf(dial->sni, sizeof dial->sni, "%s", sni);
     client_push(client, dial);
     return 0;

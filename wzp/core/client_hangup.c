@@ -58,7 +58,7 @@ static bool has_no_media_yet(const struct wzp_client_call *call, const struct cl
     return is_open(call, hangup) && call->state != CLIENT_UP && call->state != CLIENT_DOWN;
 }
 
-static void end_by_peer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
+void client_hangup_by_peer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
 {
     client_call_end(client, call, WZP_LINE_END_HANGUP, reason, wzp_hangup_reason_name(reason));
 }
@@ -89,7 +89,7 @@ void client_hangup_review(struct wzp_client *client, uint64_t now_us)
             call = guess(client, &hangup);
         drop_first_bare(client);
         if (call)
-            end_by_peer(client, call, hangup.reason);
+            client_hangup_by_peer(client, call, hangup.reason);
         else
             client->stats.ambiguous_hangups++;
     }
@@ -101,7 +101,7 @@ void client_hangup_message(struct wzp_client *client, const struct wzp_signal *s
     if (signal->hangup.call_id) {
         struct wzp_client_call *named = client_call_by_id(client, signal->hangup.call_id);
         if (named)
-            end_by_peer(client, named, hangup.reason);
+            client_hangup_by_peer(client, named, hangup.reason);
         else
             client->stats.unknown_calls++;
         return;
@@ -112,7 +112,7 @@ void client_hangup_message(struct wzp_client *client, const struct wzp_signal *s
     }
     struct wzp_client_call *only = pick(client, is_open, &hangup, false);
     if (only) {
-        end_by_peer(client, only, hangup.reason);
+        client_hangup_by_peer(client, only, hangup.reason);
         return;
     }
     if (client->bare_count == WZP_CLIENT_MAX_CALLS) {

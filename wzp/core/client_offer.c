@@ -20,21 +20,26 @@ static int fresh_ephemeral(struct wzp_client *client, struct wzp_signed_keys *ke
     return 0;
 }
 
-/** What we tell the peer about our addresses; `reflected`: this call's own Reflect was answered. */
-static void choose_addresses(const struct wzp_client *client, bool reflected, struct wzp_candidates *ret)
+/** What this call tells the peer about our addresses. A Reflect answer counts only when it is this call's own. */
+static void choose_addresses(const struct wzp_client *client, struct wzp_client_call *call, struct wzp_candidates *ret)
 {
+    *ret = (struct wzp_candidates){ 0 };
+    if (client->no_direct)
+        return;
     const struct wzp_line_addresses *known = &client->addresses;
     struct wzp_address_facts facts = {
-        .reflect = reflected ? client->reflexive_addr : NULL,
+        .reflect = call->reflected ? client->reflexive_addr : NULL,
         .public_address = known->public_address,
+        .share_loopback = client->addresses.share_loopback,
         .share_local = client->share_local_addrs,
     };
     for (; facts.stun_count < known->stun_count && facts.stun_count < WZP_CANDIDATES_MAX_STUN; facts.stun_count++)
         facts.stun[facts.stun_count] = known->stun[facts.stun_count];
     for (; facts.host_count < known->host_count && facts.host_count < WZP_CANDIDATES_MAX_HOST; facts.host_count++)
         facts.host[facts.host_count] = known->host[facts.host_count];
-    *ret = (struct wzp_candidates){ 0 };
     (void)wzp_candidates_choose(&facts, ret); /* fails on NULL only */
+    memcpy(call->told_reflexive, ret->reflexive, sizeof call->told_reflexive);
+    call->told_any = ret->reflexive[0] || ret->local_count > 0;
 }
 
 /** Lend the chosen texts to a signal that is encoded and dropped. */
@@ -59,7 +64,7 @@ void client_send_offer(struct wzp_client *client, struct wzp_client_call *call)
     signal.offer.dialled_number = call->dialled_number;
     struct wzp_candidates chosen;
     if (!call->hide_addresses) {
-        choose_addresses(client, call->reflected, &chosen);
+        choose_addresses(client, call, &chosen);
         lend_addresses(&chosen, &signal.offer.caller_reflexive_addr, &signal.offer.caller_local_addrs);
     }
     struct wzp_signed_keys *keys = &signal.offer.keys;
@@ -72,7 +77,7 @@ void client_send_offer(struct wzp_client *client, struct wzp_client_call *call)
     client_send(client, &client->signal, call, &signal);
 }
 
-void client_send_answer(struct wzp_client *client, const struct wzp_client_call *call, enum wzp_accept_mode mode)
+void client_send_answer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_accept_mode mode)
 {
     struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_ANSWER };
     char call_id[sizeof call->call_id];
@@ -84,7 +89,7 @@ void client_send_answer(struct wzp_client *client, const struct wzp_client_call 
     signal.answer.callee_build_version = client->build;
     struct wzp_candidates chosen;
     if (mode == WZP_ACCEPT_TRUSTED) {
-        choose_addresses(client, call->reflected, &chosen);
+        choose_addresses(client, call, &chosen);
         lend_addresses(&chosen, &signal.answer.callee_reflexive_addr, &signal.answer.callee_local_addrs);
     }
     struct wzp_signed_keys *keys = &signal.answer.keys;

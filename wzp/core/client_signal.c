@@ -107,7 +107,7 @@ static void give_up_attempt(struct wzp_client *client, const char *reason, uint6
 
 static void dial_relay(struct wzp_client *client, uint64_t now_us)
 {
-    if (client_dial(client, &client->signal, 0, &client->relay, "_signal") < 0) {
+    if (client_dial(client, &client->signal, 0, &client->relay, "_signal", false) < 0) {
         client_signal_lost(client, "out of memory", now_us);
         return;
     }
