@@ -17,6 +17,7 @@
 
 #define RING_US  1000u
 #define SETUP_US 300u
+#define AWAY_US  200u
 #define KEEP_US  600u
 
 static void fill_fixed(void *arg, uint8_t *out, size_t len)
@@ -31,7 +32,7 @@ static const struct wzp_registry_addrs no_addrs;
 static int setup(void **state)
 {
     const struct wzp_registry_limits limits = {
-        .max_live = 4, .max_ended = 3, .ring_us = RING_US, .setup_us = SETUP_US, .keep_us = KEEP_US
+        .max_live = 4, .max_ended = 3, .ring_us = RING_US, .setup_us = SETUP_US, .away_us = AWAY_US, .keep_us = KEEP_US
     };
     struct wzp_registry *reg = calloc(1, sizeof *reg);
     *state = reg;
@@ -175,6 +176,67 @@ static void addresses_are_copied_and_nonsense_is_left_out(void **state)
     assert_int_equal(call->addrs[WZP_REGISTRY_CALLER].local.count, 0);
 }
 
+static void both_addresses_accept_mode_local_addresses_and_peer_relay_are_stored_returned_and_cleared(void **state)
+{
+    struct wzp_registry *reg = *state;
+    char caller_addr[] = "203.0.113.5:1", callee_addr[] = "198.51.100.9:2", lan[] = "192.168.1.2:3";
+    const struct wzp_registry_addrs caller = { .reflexive = caller_addr, .local = { .count = 1, .text = { lan } } };
+    const struct wzp_registry_addrs callee = { .reflexive = callee_addr };
+    struct wzp_registry_call *call = NULL;
+    assert_int_equal(wzp_registry_add(reg, "x", ALICE, BOB, &caller, 0, &call), 0);
+    assert_null(call->peer_relay_fp);
+    assert_int_equal(wzp_registry_set_peer_relay(call, "0c:62"), 0);
+    assert_int_equal(wzp_registry_accept(reg, call, WZP_ACCEPT_TRUSTED, &callee, 1), 0);
+
+    const struct wzp_registry_call *kept = wzp_registry_find(reg, "x");
+    assert_string_equal(kept->addrs[WZP_REGISTRY_CALLER].reflexive, caller_addr);
+    assert_int_equal(kept->addrs[WZP_REGISTRY_CALLER].local.count, 1);
+    assert_string_equal(kept->addrs[WZP_REGISTRY_CALLER].local.text[0], lan);
+    assert_string_equal(kept->addrs[WZP_REGISTRY_CALLEE].reflexive, callee_addr);
+    assert_int_equal(kept->addrs[WZP_REGISTRY_CALLEE].local.count, 0);
+    assert_int_equal(kept->accept_mode, WZP_ACCEPT_TRUSTED);
+    assert_string_equal(kept->peer_relay_fp, "0c:62");
+
+    assert_int_equal(wzp_registry_set_peer_relay(call, NULL), 0);
+    assert_null(kept->peer_relay_fp);
+    assert_int_equal(wzp_registry_set_peer_relay(call, "0c:62"), 0);
+    wzp_registry_end(reg, call, 2);
+    for (int party = 0; party < 2; party++) {
+        assert_null(kept->addrs[party].reflexive);
+        assert_int_equal(kept->addrs[party].local.count, 0);
+    }
+    assert_null(kept->peer_relay_fp);
+    assert_int_equal(wzp_registry_set_peer_relay(call, "0c:62"), -EINVAL);
+}
+
+static void name_of_the_peer_relay_is_bounded(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *call = add(reg, "x", 0);
+    char text[WZP_REGISTRY_RELAY_TEXT_MAX + 2];
+    memset(text, 'a', sizeof text);
+    text[WZP_REGISTRY_RELAY_TEXT_MAX] = '\0';
+    assert_int_equal(wzp_registry_set_peer_relay(call, text), 0);
+    text[WZP_REGISTRY_RELAY_TEXT_MAX] = 'a';
+    text[WZP_REGISTRY_RELAY_TEXT_MAX + 1] = '\0';
+    assert_int_equal(wzp_registry_set_peer_relay(call, text), -EINVAL);
+    assert_int_equal(wzp_registry_set_peer_relay(call, ""), -EINVAL);
+    assert_int_equal(strlen(call->peer_relay_fp), WZP_REGISTRY_RELAY_TEXT_MAX);
+}
+
+static void names_of_parties_may_be_of_any_length(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *call = NULL;
+    char name[200];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(wzp_registry_add(reg, "x", "a", name, &no_addrs, 0, &call), 0);
+    assert_ptr_equal(wzp_registry_first_of(reg, name), call);
+    assert_int_equal(wzp_registry_party_of(call, name), WZP_REGISTRY_CALLEE);
+    assert_int_equal(wzp_registry_party_of(call, "a"), WZP_REGISTRY_CALLER);
+}
+
 /* ---- states ---- */
 
 static void call_walks_from_pending_to_forgotten(void **state)
@@ -242,6 +304,18 @@ static void live_calls_of_a_user_are_found_until_they_end(void **state)
     assert_null(wzp_registry_first_of(reg, BOB));
     assert_null(wzp_registry_first_of(reg, ALICE));
     assert_null(wzp_registry_first_of(reg, CAROL));
+}
+
+static void live_calls_of_a_party_are_walked_in_order(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *first = add(reg, "x", 0), *second = add(reg, "y", 0), *third = add(reg, "z", 0);
+    assert_ptr_equal(wzp_registry_next_of(first, WZP_REGISTRY_CALLER), second);
+    assert_ptr_equal(wzp_registry_next_of(second, WZP_REGISTRY_CALLEE), third);
+    assert_null(wzp_registry_next_of(third, WZP_REGISTRY_CALLEE));
+    wzp_registry_end(reg, second, 0);
+    assert_ptr_equal(wzp_registry_next_of(first, WZP_REGISTRY_CALLER), third);
+    assert_null(wzp_registry_next_of(second, WZP_REGISTRY_CALLER));
 }
 
 /* ---- timers ---- */
@@ -336,6 +410,53 @@ static void leaving_the_room_for_the_direct_path_keeps_the_call(void **state)
     assert_int_equal(wzp_registry_deadline_us(reg), 100000 + SETUP_US);
 }
 
+static struct wzp_registry_call *add_direct(struct wzp_registry *reg, const char *id, uint64_t now_us)
+{
+    struct wzp_registry_call *call = add_active(reg, id, now_us);
+    wzp_registry_set_direct(reg, call, WZP_REGISTRY_CALLER, true, now_us);
+    assert_false(wzp_registry_is_direct(call));
+    wzp_registry_set_direct(reg, call, WZP_REGISTRY_CALLEE, true, now_us);
+    assert_true(wzp_registry_is_direct(call));
+    return call;
+}
+
+static void party_that_is_away_too_long_is_due_and_the_first_to_go_decides(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *call = add_direct(reg, "x", 0), *other = add_direct(reg, "y", 0);
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, true, 1000));
+    assert_true(wzp_registry_set_away(reg, other, WZP_REGISTRY_CALLEE, true, 1001));
+    assert_false(wzp_registry_is_forming(call));
+    wzp_registry_set_direct(reg, call, WZP_REGISTRY_CALLEE, false, 1002);           /* changes no timer now */
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, true, 1003)); /* it was already */
+    assert_int_equal(wzp_registry_deadline_us(reg), 1000 + AWAY_US);
+    assert_null(wzp_registry_expired(reg, 1000 + AWAY_US - 1));
+    assert_ptr_equal(wzp_registry_expired(reg, 1000 + AWAY_US), call);
+    wzp_registry_end(reg, call, 1000 + AWAY_US);
+    assert_ptr_equal(wzp_registry_expired(reg, 1001 + AWAY_US), other);
+}
+
+static void party_that_is_back_stops_its_timer(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *call = add_direct(reg, "x", 0);
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, true, 10));
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, false, 20));
+    assert_true(wzp_registry_deadline_us(reg) == WZP_REGISTRY_NEVER);
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, true, 30));
+    wzp_registry_set_direct(reg, call, WZP_REGISTRY_CALLEE, false, 40);
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, false, 50));
+    assert_int_equal(wzp_registry_deadline_us(reg), 50 + SETUP_US); /* the path had broken meanwhile */
+}
+
+static void call_of_two_absent_parties_is_over(void **state)
+{
+    struct wzp_registry *reg = *state;
+    struct wzp_registry_call *call = add_direct(reg, "x", 0);
+    assert_true(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLER, true, 10));
+    assert_false(wzp_registry_set_away(reg, call, WZP_REGISTRY_CALLEE, true, 20));
+}
+
 static void deadline_is_that_of_the_first_timer(void **state)
 {
     struct wzp_registry *reg = *state;
@@ -360,11 +481,15 @@ int main(void)
         TEST(limit_of_live_calls_holds_and_ended_ones_do_not_count),
         TEST(oldest_ended_call_is_forgotten_when_there_are_too_many),
         TEST(addresses_are_copied_and_nonsense_is_left_out),
+        TEST(both_addresses_accept_mode_local_addresses_and_peer_relay_are_stored_returned_and_cleared),
+        TEST(name_of_the_peer_relay_is_bounded),
+        TEST(names_of_parties_may_be_of_any_length),
         TEST(call_walks_from_pending_to_forgotten),
         TEST(pending_call_may_be_accepted_at_once),
         TEST(call_is_accepted_once_and_never_by_reject),
         TEST(parties_are_told_apart),
         TEST(live_calls_of_a_user_are_found_until_they_end),
+        TEST(live_calls_of_a_party_are_walked_in_order),
         TEST(unanswered_call_expires),
         TEST(answered_call_must_settle),
         TEST(both_in_the_room_settle_the_call),
@@ -373,6 +498,9 @@ int main(void)
         TEST(call_whose_parties_left_without_hanging_up_expires),
         TEST(party_that_comes_back_in_time_keeps_the_call),
         TEST(leaving_the_room_for_the_direct_path_keeps_the_call),
+        TEST(party_that_is_away_too_long_is_due_and_the_first_to_go_decides),
+        TEST(party_that_is_back_stops_its_timer),
+        TEST(call_of_two_absent_parties_is_over),
         TEST(deadline_is_that_of_the_first_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
