@@ -97,6 +97,7 @@ struct wzp_line_addresses {
     size_t stun_count;
     struct wz_addr stun[8];
     struct wz_addr public_address;
+    bool share_loopback; /**< loopback host addresses are told too: every peer is on this machine (tests) */
 };
 
 /** A room to join. Everything is copied. */
