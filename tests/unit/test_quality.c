@@ -220,6 +220,19 @@ static void one_bad_report_does_not_end_a_probe(void **state)
     expect_tier(&rig, WZP_TIER_STUDIO_32K);
 }
 
+static void each_probe_counts_its_own_bad_reports(void **state)
+{
+    (void)state;
+    struct rig rig = rig_new(false);
+    for (enum wzp_tier tier = WZP_TIER_GOOD; tier < WZP_TIER_STUDIO_48K; tier++) {
+        start_probe(&rig, tier);
+        reports(&rig, tier, 1);
+        reports(&rig, tier + 1, 4);
+        assert_false(rig.quality.is_probing);
+        expect_tier(&rig, tier + 1);
+    }
+}
+
 static void a_second_bad_report_returns_to_the_tier_probed_from(void **state)
 {
     (void)state;
@@ -332,6 +345,7 @@ int main(void)
         cmocka_unit_test(better_and_worse_reports_clear_each_other),
         cmocka_unit_test(thirty_calm_seconds_start_a_probe_that_is_adopted_after_five),
         cmocka_unit_test(one_bad_report_does_not_end_a_probe),
+        cmocka_unit_test(each_probe_counts_its_own_bad_reports),
         cmocka_unit_test(a_second_bad_report_returns_to_the_tier_probed_from),
         cmocka_unit_test(the_next_probe_waits_ninety_seconds_after_an_abort),
         cmocka_unit_test(a_worse_report_starts_the_calm_anew),

@@ -103,17 +103,8 @@ static unsigned behind(uint8_t newest, uint8_t id)
     return distance <= ID_HALF ? distance : 0;
 }
 
-/** id is the newest now: what the window no longer holds is over. */
-static void advance(struct wzp_fec_decoder *decoder, uint8_t id)
-{
-    decoder->newest = id;
-    decoder->has_newest = true;
-    for (unsigned i = 0; i < WZP_FEC_OPEN_BLOCKS; i++)
-        if ((uint8_t)(id - decoder->blocks[i].id) >= WZP_FEC_OPEN_BLOCKS)
-            decoder->blocks[i].is_open = false;
-}
-
-/** The window holds as many ids as there are slots, so each id has its own. */
+/** The window holds as many ids as there are slots, so each id has its own; a block that leaves it gives way to the one
+ * that comes. */
 static struct block *slot_of(struct wzp_fec_decoder *decoder, uint8_t id)
 {
     _Static_assert(256 % WZP_FEC_OPEN_BLOCKS == 0, "neighbours have different slots across the wrap too");
@@ -130,7 +121,8 @@ static struct block *block_for(struct wzp_fec_decoder *decoder, uint8_t id, uint
         (decoder->has_newest && behind(decoder->newest, id) >= WZP_FEC_OPEN_BLOCKS))
         return NULL;
     if (!decoder->has_newest || behind(id, decoder->newest))
-        advance(decoder, id);
+        decoder->newest = id;
+    decoder->has_newest = true;
     decoder->newest_us = now_us;
 
     struct block *block = slot_of(decoder, id);
