@@ -110,28 +110,34 @@ static const struct wzp_quic_handlers handlers = {
     .closed = on_closed,
 };
 
-int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
-                    unsigned user)
+int relay_peer_dial_silently(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
+                             unsigned user)
 {
     uint8_t seed[WZP_SEED_BYTES] = { 0 };
-    *peer = (struct relay_peer){ .quic = quic };
+    *peer = (struct relay_peer){ .quic = quic, .is_media = strcmp(sni, "_signal") != 0 };
     wz_list_init(&peer->inbox);
     memcpy(seed, &user, sizeof user);
     seed[sizeof seed - 1] = 0x51;
     if (wzp_identity_from_seed(seed, &peer->identity) != 0)
         abort();
     const struct wzp_quic_dial dial = { .to = to, .sni = sni, .handlers = &handlers, .arg = peer };
-    const int err = wzp_quic_connect(quic, &dial, &peer->conn);
-    if (err)
-        return err;
-    if (strcmp(sni, "ping") == 0 || strcmp(sni, "version") == 0)
-        return 0;
-    peer->is_media = strcmp(sni, "_signal") != 0;
+    return wzp_quic_connect(quic, &dial, &peer->conn);
+}
+
+void relay_peer_greet(struct relay_peer *peer)
+{
     if (peer->is_media)
         send_call_offer(peer); /* waits for the handshake by itself */
     else
         send_register(peer);
-    return 0;
+}
+
+int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni, unsigned user)
+{
+    const int err = relay_peer_dial_silently(peer, quic, to, sni, user);
+    if (!err && strcmp(sni, "ping") != 0 && strcmp(sni, "version") != 0)
+        relay_peer_greet(peer);
+    return err;
 }
 
 void relay_peer_done(struct relay_peer *peer)

@@ -36,6 +36,11 @@ struct relay_peer {
  *  "ping" and "version" just wait. 0 or a negative errno of wzp_quic_connect(). */
 int relay_peer_dial(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
                     unsigned user);
+/** Start dialling and send nothing; relay_peer_greet() does the rest. */
+int relay_peer_dial_silently(struct relay_peer *peer, struct wzp_quic *quic, struct wz_addr to, const char *sni,
+                             unsigned user);
+/** Register, or offer the media handshake. */
+void relay_peer_greet(struct relay_peer *peer);
 /** Close if open and forget the inbox. */
 void relay_peer_done(struct relay_peer *peer);
 
