@@ -49,6 +49,7 @@ struct stage {
     struct wz_loop *loop;
     struct wzp_relay_server *relay;
     struct wz_addr relay_addr;
+    struct wzp_line_group *group;
     struct wzp_quic *quic;
     struct phone alice, bob;
 };
@@ -153,6 +154,7 @@ static void start_phone(struct stage *s, struct phone *phone, uint8_t seed, bool
         .build = "test",
         .relay = s->relay_addr,
         .rooms_only = rooms_only,
+        .group = s->group,
         .handlers = { .event = on_event, .datagram = on_datagram },
         .arg = phone,
         .rng = &wz_rng_system,
@@ -180,6 +182,8 @@ static int new_stage(void **state)
     struct wzp_quic_config quic = { .rng = &wz_rng_system };
     assert_int_equal(wz_addr_parse("127.0.0.1:1", &quic.bind), 0);
     quic.bind.port = 0;
+    assert_int_equal(wzp_line_group_new(&s->group), 0);
+    wzp_line_group_serve(s->group, &quic);
     assert_int_equal(wzp_quic_new(&s->quic, s->loop, &quic), 0);
     start_phone(s, &s->alice, 1, false);
     start_phone(s, &s->bob, 2, false);
@@ -194,6 +198,7 @@ static int end_stage(void **state)
     wzp_line_free(s->alice.line);
     wzp_line_free(s->bob.line);
     wzp_quic_free(s->quic);
+    wzp_line_group_free(s->group);
     wzp_relay_server_free(s->relay);
     wz_loop_free(s->loop);
     free(s);

@@ -89,8 +89,6 @@ static void apply_send(struct wzp_line *line, const struct wzp_client_effect *ef
 
 static void follow_media(struct wzp_line_call *call, enum wzp_line_event_kind news)
 {
-    if (news == WZP_LINE_MEDIA_UP && !call->send) /* a core that knows of one path only names none */
-        line_conn_use_only(call);
     if (news == WZP_LINE_MEDIA_UP)
         call->was_up = true;
     else if (news == WZP_LINE_MEDIA_DOWN)

@@ -8,7 +8,7 @@
 
 #include "wzp/core/handshake.h"
 
-/** The core wants to know that media flows, not of every packet. */
+/** The core wants to know that media flows on the path in use, not of every packet. */
 #define MEDIA_SEEN_EVERY_US 100000u
 /** First round trip to expect of a direct path: with QUIC's 300 ms a lost first packet would cost 900 ms. */
 #define DIRECT_INITIAL_RTT_MS 100
@@ -88,16 +88,6 @@ void line_conn_use(struct wzp_line_call *call, uint64_t id)
         return;
     conn->call = call;
     conn->receives = true;
-}
-
-void line_conn_use_only(struct wzp_line_call *call)
-{
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &call->line->conns) {
-        const struct line_conn *conn = wz_container_of(pos, struct line_conn, node);
-        if (conn->call == call && !conn->forgotten)
-            line_conn_use(call, conn->id);
-    }
 }
 
 int wzp_line_send(struct wzp_line_call *call, struct wz_bytes datagram)
@@ -226,7 +216,7 @@ static void on_datagram(void *arg, struct wzp_quic_conn *quic, struct wz_bytes d
     if (!call || !conn->receives || !call->was_up)
         return;
     const uint64_t now_us = wz_loop_now_us(line->loop);
-    if (now_us - call->media_seen_us >= MEDIA_SEEN_EVERY_US) {
+    if (conn == call->send && now_us - call->media_seen_us >= MEDIA_SEEN_EVERY_US) {
         call->media_seen_us = now_us;
         wzp_client_media_seen(line->client, call->id, now_us);
     }

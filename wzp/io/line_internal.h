@@ -73,7 +73,6 @@ void line_conn_dial(struct wzp_line *line, const struct wzp_client_effect *effec
 void line_conn_close(struct wzp_line *line, const struct wzp_client_effect *effect);
 /** From now on media of call goes to connection `id` (0: to none). */
 void line_conn_use(struct wzp_line_call *call, uint64_t id);
-void line_conn_use_only(struct wzp_line_call *call);
 struct line_conn *line_conn_find(const struct wzp_line *line, uint64_t id);
 /** The call's relay has shown an identity key. False: it is not the pinned one, and the connection is being closed. */
 bool line_conn_check_key(struct wzp_line_call *call, const struct wzp_line_event *shown);
