@@ -141,6 +141,8 @@ static void carry_out(struct wzp_client *client, struct wzp_client_call *call, c
         path_gone = path_gone || effects->item[i].kind == WZP_RACE_USE_NONE;
     }
     client->stats.direct_lost_path += call->race.lost && !was_lost;
+    if (wzp_race_is_direct(&call->race))
+        call->race_again = false; /* nothing better to race for */
     if (call->race_again && !wzp_race_is_open(&call->race))
         race_room_again(client, call, now_us);
     if (path_gone)
