@@ -58,6 +58,11 @@ bool gw_opus_has_dred(void)
 #endif
 }
 
+const char *gw_opus_version(void)
+{
+    return opus_get_version_string();
+}
+
 /* Reach in 10 ms by bit rate: without loss, and at DRED_FULL_PCT of it. */
 static unsigned dred_reach(uint32_t bitrate_bps, unsigned loss_pct)
 {

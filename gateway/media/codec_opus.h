@@ -29,6 +29,8 @@ enum gw_opus_dred {
 
 /** Is it in the libopus we run with? Where not, in-band FEC and concealment remain. */
 bool gw_opus_has_dred(void);
+/** "libopus 1.3.1" */
+const char *gw_opus_version(void);
 
 struct gw_opus_encoder_config {
     uint32_t rate_hz;     /**< 8000, 16000 or 48000 */

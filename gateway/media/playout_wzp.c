@@ -66,6 +66,8 @@ static int put_codec2(struct gw_playout *p, const struct wzp_media_hdr *hdr, str
         gw_jitter_note(p->jitter, hdr->seq);
         return err;
     }
+    if (gw_playout_is_fresh(p))
+        gw_repair_expect_loss(&p->codec2->repair, now_us);
     if (hdr->is_repair) {
         gw_jitter_note(p->jitter, hdr->seq);
     } else {

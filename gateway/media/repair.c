@@ -84,12 +84,17 @@ static bool place(const struct gw_repair_block *b, uint8_t symbol, uint32_t fram
 
 /* ---- in and out ---- */
 
+void gw_repair_expect_loss(struct gw_repair *repair, uint64_t now_us)
+{
+    repair->lossy_until_us = now_us + GW_REPAIR_CALM_US;
+}
+
 static void watch_loss(struct gw_repair *repair, uint16_t seq, uint64_t now_us)
 {
     const int16_t ahead = repair->has_seq ? seq16_diff(seq, repair->highest_seq) : 0;
 
-    if (!repair->has_seq || ahead > 1)
-        repair->lossy_until_us = now_us + GW_REPAIR_CALM_US;
+    if (ahead > 1)
+        gw_repair_expect_loss(repair, now_us);
     if (!repair->has_seq || ahead > 0)
         repair->highest_seq = seq;
     repair->has_seq = true;

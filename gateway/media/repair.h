@@ -51,6 +51,8 @@ struct gw_repair_frame {
 void gw_repair_done(struct gw_repair *repair);
 /** The stream begins anew. */
 void gw_repair_reset(struct gw_repair *repair);
+/** Nothing has been played yet: waiting for repair costs no gap, so wait until it is known that nothing gets lost. */
+void gw_repair_expect_loss(struct gw_repair *repair, uint64_t now_us);
 /** A Codec2 packet, source or repair. Frames this brings back: take each with gw_repair_take(). 0 also when memory for
  *  the decoder is missing: then nothing is repaired. */
 unsigned gw_repair_packet(struct gw_repair *repair, const struct wzp_media_hdr *hdr, struct wz_bytes payload,
@@ -62,7 +64,7 @@ void gw_repair_leave(struct gw_repair *repair);
 /** False: no more. */
 bool gw_repair_take(struct gw_repair *repair, struct gw_repair_frame *ret);
 /** Longer than jitter asks for, how long frames must wait so that repair comes in time: what a block takes, while there
- *  is loss or the stream is young. */
+ *  is loss or it is expected. */
 uint32_t gw_repair_hold_us(const struct gw_repair *repair, uint64_t now_us);
 
 #endif
