@@ -16,7 +16,6 @@ struct payload {
 };
 
 _Static_assert(sizeof(struct payload) * 8 == WZP_MNEMONIC_WORDS * BITS_PER_WORD, "the words hold the payload exactly");
-_Static_assert(WZP_MNEMONIC_TEXT >= WZP_MNEMONIC_WORDS * WZP_MNEMONIC_WORD_TEXT, "blanks take the place of NULs");
 
 /** 0 or -EIO. */
 static int checksum(const uint8_t seed[static WZP_SEED_BYTES], uint8_t *ret)
@@ -137,10 +136,7 @@ int wzp_mnemonic_format(const uint8_t seed[static WZP_SEED_BYTES], char ret[stat
     memcpy(payload.data, seed, WZP_SEED_BYTES);
     int err = checksum(seed, &payload.data[WZP_SEED_BYTES]);
     for (unsigned i = 0; !err && i < WZP_MNEMONIC_WORDS; i++) {
-        const char *word = wzp_mnemonic_words[word_value(&payload, i)];
-        size_t len = strlen(word);
-        memcpy(out, word, len);
-        out += len;
+        out = stpcpy(out, wzp_mnemonic_words[word_value(&payload, i)]);
         *out++ = i + 1 < WZP_MNEMONIC_WORDS ? ' ' : '\0';
     }
     OPENSSL_cleanse(&payload, sizeof payload);
