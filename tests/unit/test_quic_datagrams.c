@@ -146,6 +146,54 @@ static size_t pool_in_use(const struct wzp_quic *quic)
     return quic->pool.total - unused;
 }
 
+/** What both ends have sent. */
+static uint64_t packets_of(const struct quic_log *a, const struct quic_log *b)
+{
+    struct wzp_quic_conn_stats one, other;
+
+    wzp_quic_conn_stats(a->conn, &one);
+    wzp_quic_conn_stats(b->conn, &other);
+    return one.packets_tx + other.packets_tx;
+}
+
+static void acknowledgements_of_media_leave_with_media(void **state)
+{
+    enum { ROUNDS = 40, ROUND_MS = 5 };
+    struct quic_world *w = *state;
+    struct quic_log *theirs;
+    struct quic_log *ours = connect_up(w, &theirs);
+    uint64_t before;
+
+    (void)quic_wait(w->loop, wzp_quic_conn_max_datagram(ours->conn) > 1300, QUIC_WAIT_MS); /* probes have gone */
+    before = packets_of(ours, theirs);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        send_numbered(ours, i);
+        send_numbered(theirs, i);
+        (void)quic_wait(w->loop, false, ROUND_MS);
+    }
+    assert_int_equal(ours->datagrams, ROUNDS);
+    assert_int_equal(theirs->datagrams, ROUNDS);
+    /* One packet a datagram; with an acknowledgement of its own for each it would be twice as many. */
+    assert_in_range(packets_of(ours, theirs) - before, 2 * ROUNDS, 2 * ROUNDS + ROUNDS / 2);
+}
+
+static void lone_datagram_is_acknowledged_all_the_same(void **state)
+{
+    struct quic_world *w = *state;
+    struct quic_log *theirs;
+    struct quic_log *ours = connect_up(w, &theirs);
+    uint64_t room;
+
+    (void)quic_wait(w->loop, wzp_quic_conn_max_datagram(ours->conn) > 1300, QUIC_WAIT_MS);
+    (void)quic_wait(w->loop, false, 100); /* whatever was in flight has been acknowledged */
+    room = ngtcp2_conn_get_cwnd_left(ours->conn->qc);
+    send_numbered(ours, 1);
+    assert_true(quic_wait(w->loop, theirs->datagrams == 1, QUIC_WAIT_MS));
+    assert_true(ngtcp2_conn_get_cwnd_left(ours->conn->qc) < room);
+    assert_true(quic_wait(w->loop, ngtcp2_conn_get_cwnd_left(ours->conn->qc) >= room, QUIC_WAIT_MS));
+    assert_int_equal(theirs->conn->stats.datagrams_tx, 0);
+}
+
 static void fan_out_shares_one_buffer(void **state)
 {
     struct wzp_quic_conn *list[4] = { NULL };
@@ -214,6 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(before_the_handshake_there_are_no_datagrams, setup, teardown),
         cmocka_unit_test_setup_teardown(full_queue_drops_its_oldest, setup, teardown),
         cmocka_unit_test_setup_teardown(datagrams_that_wait_share_packets, setup, teardown),
+        cmocka_unit_test_setup_teardown(acknowledgements_of_media_leave_with_media, setup, teardown),
+        cmocka_unit_test_setup_teardown(lone_datagram_is_acknowledged_all_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(fan_out_shares_one_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(fan_out_skips_closing_connections_and_crosses_endpoints, setup, teardown),
         cmocka_unit_test_setup_teardown(steady_flow_needs_no_more_buffers, setup, teardown),

@@ -151,20 +151,30 @@ static struct wzp_quic_conn *accept_client(struct wzp_quic *quic, const struct r
     return conn;
 }
 
-static struct wzp_quic_conn *find_conn(const struct wz_hash *map, struct wz_bytes id)
+static struct quic_cid *find_cid(const struct wz_hash *map, struct wz_bytes id)
 {
     struct wz_hash_node *node = wz_hash_find(map, id);
 
-    return node ? wz_container_of(node, struct quic_cid, node)->conn : NULL;
+    return node ? wz_container_of(node, struct quic_cid, node) : NULL;
+}
+
+static struct wzp_quic_conn *find_conn(struct wzp_quic *quic, struct wz_bytes id)
+{
+    if (!quic->last_cid || !wz_bytes_equal(id, wz_bytes(quic->last_cid->data, quic->last_cid->len)))
+        quic->last_cid = find_cid(&quic->cids, id);
+    return quic->last_cid ? quic->last_cid->conn : NULL;
 }
 
 /** Whose peer says by this packet that it has lost its state? */
 static struct wzp_quic_conn *find_reset_conn(const struct wzp_quic *quic, const struct received *rx)
 {
+    const struct quic_cid *token;
+
     if (rx->len < STATELESS_RESET_MIN)
         return NULL;
-    return find_conn(&quic->tokens,
+    token = find_cid(&quic->tokens,
                      wz_bytes(rx->data + rx->len - NGTCP2_STATELESS_RESET_TOKENLEN, NGTCP2_STATELESS_RESET_TOKENLEN));
+    return token ? token->conn : NULL;
 }
 
 static void on_quic_packet(struct wzp_quic *quic, const struct received *rx)
@@ -181,7 +191,7 @@ static void on_quic_packet(struct wzp_quic *quic, const struct received *rx)
         quic->stats.bad_packets++;
         return;
     }
-    conn = find_conn(&quic->cids, wz_bytes(vc.dcid, vc.dcidlen));
+    conn = find_conn(quic, wz_bytes(vc.dcid, vc.dcidlen));
     if (!conn && (rx->data[0] & 0x80))
         conn = accept_client(quic, rx);
     else if (!conn && !(conn = find_reset_conn(quic, rx)))

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #define DEFAULT_INITIAL_RTT_MS 300u
-/** Media needs few acknowledgements, and each is a packet of its own at 50 packets a second. Fewer than the ten
- *  packets of an initial congestion window, so that a bulk sender never waits for the delay. */
-#define ACK_EVERY_PACKETS 8u
-#define MAX_ACK_DELAY_MS  50u
+#define MAX_ACK_DELAY_MS       50u
+/** A server's own keep-alive waits longer than a client's, so that one PING an interval serves both: the client's, which
+ *  also keeps its NAT open. */
+#define SERVER_KEEPALIVE_PERCENT 150u
 
 /* ---- ids ---- */
 
@@ -38,6 +38,8 @@ int quic_conn_add_cid(struct wzp_quic_conn *conn, struct wz_hash *map, const uin
 
 static void cid_free(struct quic_cid *cid)
 {
+    if (cid->conn->quic->last_cid == cid)
+        cid->conn->quic->last_cid = NULL;
     wz_hash_remove(cid->map, &cid->node);
     wz_list_remove(&cid->of_conn);
     free(cid);
@@ -113,7 +115,8 @@ static int on_handshake_completed(ngtcp2_conn *qc, void *user_data)
         quic->handshakes_now--;
         quic->stats.accepted++;
     }
-    ngtcp2_conn_set_keep_alive_timeout(qc, quic->keepalive_ms * NGTCP2_MILLISECONDS);
+    ngtcp2_conn_set_keep_alive_timeout(qc, quic->keepalive_ms * (conn->server ? SERVER_KEEPALIVE_PERCENT : 100u) *
+                                               NGTCP2_MILLISECONDS / 100u);
     quic_datagrams_refresh(conn);
     conn->announced = true;
     quic_mark_dirty(conn);
@@ -166,7 +169,7 @@ static void set_settings(ngtcp2_settings *settings, struct wzp_quic *quic, unsig
     settings->initial_ts = quic_now_ns(quic);
     settings->initial_rtt = (initial_rtt_ms ? initial_rtt_ms : DEFAULT_INITIAL_RTT_MS) * NGTCP2_MILLISECONDS;
     settings->max_tx_udp_payload_size = QUIC_PACKET_MAX;
-    settings->ack_thresh = ACK_EVERY_PACKETS;
+    settings->ack_thresh = QUIC_ACK_EVERY_PACKETS;
     settings->handshake_timeout = quic->handshake_ms * NGTCP2_MILLISECONDS;
     settings->rand_ctx.native_handle = &quic->rng;
 }
@@ -361,6 +364,7 @@ void quic_conn_read(struct wzp_quic_conn *conn, const uint8_t *data, size_t len,
     struct sockaddr_storage from_sa, local_sa;
     ngtcp2_path path = received_path(conn, from, local, &from_sa, &local_sa);
     const ngtcp2_pkt_info pi = { 0 };
+    bool moved = path.remote.addr == (ngtcp2_sockaddr *)&from_sa || path.local.addr == (ngtcp2_sockaddr *)&local_sa;
     int err;
 
     quic_conn_enter(conn);
@@ -369,9 +373,11 @@ void quic_conn_read(struct wzp_quic_conn *conn, const uint8_t *data, size_t len,
     err = ngtcp2_conn_read_pkt(conn->qc, &path, &pi, data, len, quic_now_ns(conn->quic));
     if (err)
         conn->fatal = err;
+    else if (moved)
+        quic_mark_dirty(conn); /* the new path is validated at once */
     else
-        quic_mark_dirty(conn);
-    if (path.remote.addr == (ngtcp2_sockaddr *)&from_sa || path.local.addr == (ngtcp2_sockaddr *)&local_sa)
+        quic_conn_write_after_read(conn);
+    if (moved)
         refresh_addresses(conn);
     quic_conn_leave(conn);
 }
@@ -380,14 +386,16 @@ static void on_timer(void *arg)
 {
     struct wzp_quic_conn *conn = arg;
     ngtcp2_tstamp now = quic_now_ns(conn->quic);
+    uint64_t due_us;
     int err = 0;
 
     if (conn->state == QUIC_CONN_CLOSED) {
         quic_conn_free(conn);
         return;
     }
-    if (ngtcp2_conn_get_expiry(conn->qc) > now) {
-        quic_conn_arm_timer(conn); /* the deadline had moved back meanwhile */
+    due_us = quic_conn_deadline_us(conn);
+    if (due_us > wz_loop_now_us(conn->quic->loop)) {
+        wz_timer_set(&conn->timer, due_us); /* the deadline had moved back meanwhile */
         return;
     }
     quic_conn_enter(conn);

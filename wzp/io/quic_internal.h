@@ -53,6 +53,10 @@
 #define QUIC_MAX_DATAGRAM    65535u
 #define QUIC_ACTIVE_CIDS     5u
 
+/** Media needs few acknowledgements, and each is a packet of its own at 50 packets a second. Fewer than the ten packets
+ *  of an initial congestion window, so that a bulk sender never waits for the delay. */
+#define QUIC_ACK_EVERY_PACKETS 8u
+
 /** A datagram shared by the queues of all its receivers. */
 struct quic_buffer {
     struct quic_buffer *next_free;
@@ -88,9 +92,10 @@ struct wzp_quic {
     void (*stun)(void *arg, struct wz_bytes packet, const struct wz_addr *from, const struct wz_addr *local);
     void *stun_arg;
     struct wz_hash cids;
-    struct wz_hash tokens; /**< a stateless reset carries a random id; its last 16 bytes say whose it is */
-    struct wz_list conns;  /**< all, those that only remember a close included */
-    struct wz_list dirty;  /**< have something to write */
+    struct quic_cid *last_cid; /**< of the packet before: bursts of one peer arrive together */
+    struct wz_hash tokens;     /**< a stateless reset carries a random id; its last 16 bytes say whose it is */
+    struct wz_list conns;      /**< all, those that only remember a close included */
+    struct wz_list dirty;      /**< have something to write */
     struct quic_buffer_pool pool;
     uint8_t secret[QUIC_SECRET_BYTES]; /**< stateless reset and Retry tokens */
     unsigned max_connections, max_handshakes;
@@ -129,6 +134,8 @@ struct wzp_quic_conn {
     struct wz_list dirty_node; /**< quic->dirty, or empty */
     struct wz_list cids;       /**< struct quic_cid.of_conn */
     struct wz_timer timer;
+    uint64_t quiet_since_us; /**< when the oldest of quiet_packets came */
+    unsigned quiet_packets;  /**< received, perhaps not acknowledged, and nothing to write but that */
 
     struct wz_addr remote, local;
     struct sockaddr_storage remote_sa, local_sa; /**< the same, as ngtcp2 keeps them */
@@ -197,6 +204,10 @@ void quic_conn_write(struct wzp_quic_conn *conn);
 /** Write only. 0 or an ngtcp2 error; the caller is between enter and leave. */
 int quic_conn_write_packets(struct wzp_quic_conn *conn);
 void quic_conn_arm_timer(struct wzp_quic_conn *conn);
+/** A packet was read: write in this turn's flush if there is a reason to, or later, together with something else. */
+void quic_conn_write_after_read(struct wzp_quic_conn *conn);
+/** When the timer should fire; UINT64_MAX: never. */
+uint64_t quic_conn_deadline_us(const struct wzp_quic_conn *conn);
 
 /* quic_close.c */
 /** Write what waits, then say goodbye with code 0 and conn->close_reason. */

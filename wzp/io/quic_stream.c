@@ -117,6 +117,7 @@ static void stream_release(struct quic_stream *s)
         ngtcp2_conn_extend_max_streams_uni(s->conn->qc, 1);
     else if (s->credit_due)
         ngtcp2_conn_extend_max_streams_bidi(s->conn->qc, 1);
+    quic_mark_dirty(s->conn); /* the peer may wait for the credit */
     stream_free(s);
 }
 

@@ -1,10 +1,21 @@
 /* What leaves: one pass over a connection writes every packet that its windows allow, datagrams first, several frames
  * a packet where they wait anyway. No pacing: ngtcp2_conn_update_pkt_tx_time() would delay replies (media is paced by
- * its source). */
+ * its source).
+ *
+ * Acknowledgements: ngtcp2 wants each out an eighth of a round trip after the packet, which on short paths is a packet
+ * of its own for every packet of media. On a connection that carries datagrams only nobody waits for them: they leave
+ * with the next datagram, or after ACK_WAIT_US. */
 #include "wzp/io/quic_internal.h"
 
 /** ngtcp2 sometimes names a deadline in the past that only a received packet can lift (amplification limit). */
 #define TIMER_FLOOR_US 1000u
+/** More than the 20 ms between two packets of a talker, and with TIMER_GRID_US less than the max_ack_delay we announce. */
+#define ACK_WAIT_US 25000u
+/** Timers of connections with nothing urgent fire together, so that their packets leave together. */
+#define TIMER_GRID_US 10000u
+/** Packets that may wait for one acknowledgement; as ngtcp2 is told. More would stall senders of full packets, whose
+ *  congestion window starts at ten. */
+#define QUIET_PACKETS_MAX QUIC_ACK_EVERY_PACKETS
 
 /** Build one packet. Its length; 0: nothing more to send now; negative: ngtcp2 error. */
 static ngtcp2_ssize build_packet(struct wzp_quic_conn *conn, ngtcp2_path *path, uint8_t *buf, ngtcp2_tstamp ts)
@@ -73,22 +84,69 @@ int quic_conn_write_packets(struct wzp_quic_conn *conn)
     }
 }
 
-void quic_conn_arm_timer(struct wzp_quic_conn *conn)
+/** Neither streams nor waiting datagrams: what ngtcp2 has to write can wait a little. */
+static bool is_calm(const struct wzp_quic_conn *conn)
+{
+    return conn->state == QUIC_CONN_UP && wz_list_is_empty(&conn->streams) && !quic_datagrams_wait(conn);
+}
+
+uint64_t quic_conn_deadline_us(const struct wzp_quic_conn *conn)
 {
     ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(conn->qc);
-    uint64_t floor_us = wz_loop_now_us(conn->quic->loop) + TIMER_FLOOR_US;
-    uint64_t at_us;
+    uint64_t at_us = expiry / NGTCP2_MICROSECONDS + 1;
 
-    if (expiry == UINT64_MAX) {
+    if (expiry == UINT64_MAX)
+        return WZ_NEVER;
+    if (!is_calm(conn))
+        return at_us;
+    if (conn->quiet_packets && at_us < conn->quiet_since_us + ACK_WAIT_US)
+        at_us = conn->quiet_since_us + ACK_WAIT_US;
+    return (at_us + TIMER_GRID_US - 1) / TIMER_GRID_US * TIMER_GRID_US;
+}
+
+void quic_conn_arm_timer(struct wzp_quic_conn *conn)
+{
+    uint64_t floor_us = wz_loop_now_us(conn->quic->loop) + TIMER_FLOOR_US;
+    uint64_t at_us = quic_conn_deadline_us(conn);
+
+    if (at_us == WZ_NEVER) {
         wz_timer_cancel(&conn->timer);
         return;
     }
-    at_us = expiry / NGTCP2_MICROSECONDS + 1;
     if (at_us < floor_us)
         at_us = floor_us;
     /* Too early costs one empty call; so a deadline that moved back (as every packet does it) is left where it is. */
     if (!conn->timer.heap_index || at_us < conn->timer.at_us)
         wz_timer_set(&conn->timer, at_us);
+}
+
+static void begin_quiet(struct wzp_quic_conn *conn, uint64_t now_us)
+{
+    conn->quiet_packets = 1;
+    conn->quiet_since_us = now_us;
+}
+
+void quic_conn_write_after_read(struct wzp_quic_conn *conn)
+{
+    if (!is_calm(conn) || conn->quiet_packets + 1 >= QUIET_PACKETS_MAX) {
+        quic_mark_dirty(conn);
+        return;
+    }
+    if (conn->quiet_packets++)
+        return;
+    begin_quiet(conn, wz_loop_now_us(conn->quic->loop));
+    quic_conn_arm_timer(conn);
+}
+
+/** ngtcp2 names a deadline that soon only while an acknowledgement is due: a probe takes the peer's own delay longer. */
+static void note_acknowledged(struct wzp_quic_conn *conn)
+{
+    uint64_t now_us = wz_loop_now_us(conn->quic->loop);
+
+    if (ngtcp2_conn_get_expiry(conn->qc) / NGTCP2_MICROSECONDS > now_us + ACK_WAIT_US)
+        conn->quiet_packets = 0;
+    else if (!conn->quiet_packets)
+        begin_quiet(conn, now_us);
 }
 
 void quic_conn_write(struct wzp_quic_conn *conn)
@@ -101,7 +159,9 @@ void quic_conn_write(struct wzp_quic_conn *conn)
     err = quic_conn_write_packets(conn);
     if (err)
         conn->fatal = err;
-    else
+    if (!err && conn->state == QUIC_CONN_UP)
+        note_acknowledged(conn);
+    if (!err)
         quic_conn_arm_timer(conn);
     quic_conn_leave(conn);
 }
