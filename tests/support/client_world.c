@@ -28,6 +28,17 @@ uint64_t test_rng_below(struct test_rng *rng, uint64_t limit)
     return next_random(rng) % limit;
 }
 
+static void make_peer(struct client_world *w, bool is_smaller)
+{
+    const char *own = wzp_client_fingerprint(w->client);
+    for (uint8_t seed[WZP_SEED_BYTES] = { 4 };; seed[0]++) {
+        assert_int_equal(wzp_identity_from_seed(seed, &w->peer), 0);
+        if ((strcmp(w->peer.fingerprint, own) < 0) == is_smaller)
+            return;
+        wzp_identity_done(&w->peer);
+    }
+}
+
 struct client_world *world_new(const struct client_world_options *options)
 {
     static const struct client_world_options none;
@@ -41,8 +52,6 @@ struct client_world *world_new(const struct client_world_options *options)
     wz_list_init(&w->effects);
     uint8_t seed[WZP_SEED_BYTES] = { 1 };
     assert_int_equal(wzp_identity_from_seed(seed, &w->relay), 0);
-    seed[0] = 2;
-    assert_int_equal(wzp_identity_from_seed(seed, &w->peer), 0);
     struct wzp_client_config config = {
         .seed = { 3 },
         .alias = options->alias,
@@ -51,10 +60,16 @@ struct client_world *world_new(const struct client_world_options *options)
         .start_delay_ms = options->start_delay_ms,
         .rooms_only = options->rooms_only,
         .share_local_addrs = options->share_local_addrs,
+        .no_direct = options->no_direct,
+        .strict = options->strict,
+        .has_relay_key = options->pinned_relay != NULL,
         .rng = &w->rng,
     };
+    if (options->pinned_relay)
+        memcpy(config.relay_key, options->pinned_relay->ed25519_public, sizeof config.relay_key);
     assert_int_equal(wz_addr_parse(WORLD_RELAY, &config.relay), 0);
     assert_int_equal(wzp_client_new(&w->client, &config, w->now_us), 0);
+    make_peer(w, options->peer_is_smaller);
     if (!options->unregistered && !options->rooms_only) {
         world_register(w, options->relay_build);
         world_clear(w);
@@ -129,8 +144,7 @@ static bool is_event(const struct wzp_client_effect *effect, int what)
     return effect->kind == WZP_CLIENT_EVENT && (int)effect->event.kind == what;
 }
 
-static size_t count_if(const struct client_world *w, effect_test *test, int what,
-                       struct wzp_client_effect **ret_last)
+static size_t count_if(const struct client_world *w, effect_test *test, int what, struct wzp_client_effect **ret_last)
 {
     size_t count = 0;
     struct wz_list *pos, *tmp;
@@ -235,8 +249,7 @@ void world_register(struct client_world *w, const char *relay_build)
     w->signal = dial->conn;
     world_connected(w, w->signal);
     if (relay_build)
-        world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"%s\"}}",
-                  relay_build);
+        world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true,\"relay_build\":\"%s\"}}", relay_build);
     else
         world_say(w, w->signal, "{\"RegisterPresenceAck\":{\"success\":true}}");
     assert_true(wzp_client_is_registered(w->client));
@@ -252,7 +265,16 @@ uint64_t world_place_call(struct client_world *w)
     return call;
 }
 
-uint64_t world_offer(struct client_world *w, const char *call_id, const char *build)
+/** The peer's keys, all but the signature. */
+static void fill_keys(struct client_world *w, struct wzp_signed_keys *ret)
+{
+    ret->has_identity = ret->has_ephemeral = true;
+    memcpy(ret->identity_pub, w->peer.ed25519_public, sizeof ret->identity_pub);
+    memset(ret->ephemeral_pub, 9, sizeof ret->ephemeral_pub);
+    ret->signature_len = WZP_SIGNATURE_BYTES;
+}
+
+static uint64_t offer_as(struct client_world *w, const char *call_id, const char *build, bool is_signed)
 {
     struct wzp_signal offer = { .kind = WZP_SIG_DIRECT_CALL_OFFER };
     char id[256], own[WZP_FINGERPRINT_TEXT], version[32];
@@ -265,9 +287,41 @@ uint64_t world_offer(struct client_world *w, const char *call_id, const char *bu
     offer.offer.caller_build_version = build ? version : NULL;
     offer.offer.profile_count = 1;
     offer.offer.profile[0] = wzp_profile_good;
+    if (is_signed) {
+        struct wzp_signed_keys *keys = &offer.offer.keys;
+        fill_keys(w, keys);
+        assert_int_equal(wzp_sign_direct_offer(&w->peer, keys->ephemeral_pub, own, id, keys->signature), 0);
+    }
     const size_t before = world_events(w, WZP_LINE_INCOMING);
     world_say_signal(w, w->signal, &offer);
     return world_events(w, WZP_LINE_INCOMING) > before ? world_event_call(w, WZP_LINE_INCOMING) : 0;
+}
+
+uint64_t world_offer(struct client_world *w, const char *call_id, const char *build)
+{
+    return offer_as(w, call_id, build, false);
+}
+
+uint64_t world_offer_signed(struct client_world *w, const char *call_id, const char *build)
+{
+    return offer_as(w, call_id, build, true);
+}
+
+void world_answer_signed(struct client_world *w, uint64_t call, enum wzp_accept_mode mode, const char *build)
+{
+    struct wzp_signal answer = { .kind = WZP_SIG_DIRECT_CALL_ANSWER };
+    char id[WZP_CALL_ID_MAX + 1], version[32];
+    (void)snprintf(id, sizeof id, "%s", world_call_id(w, call));
+    (void)snprintf(version, sizeof version, "%s", build ? build : "");
+    answer.answer.call_id = id;
+    answer.answer.accept_mode = mode;
+    answer.answer.callee_build_version = build ? version : NULL;
+    struct wzp_signed_keys *keys = &answer.answer.keys;
+    fill_keys(w, keys);
+    assert_int_equal(
+        wzp_sign_direct_answer(&w->peer, keys->ephemeral_pub, wzp_client_fingerprint(w->client), id, keys->signature),
+        0);
+    world_say_signal(w, w->signal, &answer);
 }
 
 const char *world_call_id(const struct client_world *w, uint64_t call)
@@ -286,15 +340,14 @@ void world_answer(struct client_world *w, uint64_t call, const char *build)
                   "\"callee_build_version\":\"%s\"}}",
                   id, build);
     else
-        world_say(w, w->signal,
-                  "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptGeneric\"}}", id);
+        world_say(w, w->signal, "{\"DirectCallAnswer\":{\"call_id\":\"%s\",\"accept_mode\":\"AcceptGeneric\"}}", id);
 }
 
 void world_setup(struct client_world *w, uint64_t call, const char *relay_addr)
 {
     const char *id = world_call_id(w, call);
-    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"%s\"}}",
-              id, id, relay_addr);
+    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"%s\"}}", id, id,
+              relay_addr);
 }
 
 void world_room_count(struct client_world *w, uint64_t conn, uint32_t count)
@@ -302,9 +355,145 @@ void world_room_count(struct client_world *w, uint64_t conn, uint32_t count)
     world_say(w, conn, "{\"RoomUpdate\":{\"count\":%u,\"participants\":[]}}", count);
 }
 
+struct wzp_client_effect *world_last_dial(const struct client_world *w, bool is_direct)
+{
+    struct wzp_client_effect *last = NULL;
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        if (effect->kind == WZP_CLIENT_DIAL && effect->is_direct == is_direct)
+            last = effect;
+    }
+    return last;
+}
+
+size_t world_dials(const struct client_world *w, bool is_direct)
+{
+    size_t count = 0;
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        count += effect->kind == WZP_CLIENT_DIAL && effect->is_direct == is_direct;
+    }
+    return count;
+}
+
+uint64_t world_direct_conn(const struct client_world *w, const char *addr)
+{
+    char text[WZ_ADDR_TEXT_MAX];
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        if (effect->kind == WZP_CLIENT_DIAL && effect->is_direct &&
+            strcmp(wz_addr_format(&effect->to, text), addr) == 0)
+            return effect->conn;
+    }
+    fail_msg("%s was not dialled", addr);
+    return 0;
+}
+
+bool world_is_closed(const struct client_world *w, uint64_t conn)
+{
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        if (effect->kind == WZP_CLIENT_CLOSE && effect->conn == conn)
+            return true;
+    }
+    return false;
+}
+
+size_t world_sent_on(const struct client_world *w, uint64_t conn, enum wzp_signal_kind kind)
+{
+    size_t count = 0;
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        count += effect->kind == WZP_CLIENT_SEND && effect->conn == conn && effect->signal == kind;
+    }
+    return count;
+}
+
+void world_setup_direct(struct client_world *w, uint64_t call, const char *peer_direct_addr, const char *local)
+{
+    char direct[WZ_ADDR_TEXT_MAX + 32] = "";
+    const char *id = world_call_id(w, call);
+    if (peer_direct_addr)
+        (void)snprintf(direct, sizeof direct, ",\"peer_direct_addr\":\"%s\"", peer_direct_addr);
+    world_say(w, w->signal,
+              "{\"CallSetup\":{\"call_id\":\"%s\",\"room\":\"call-%s\",\"relay_addr\":\"" WORLD_RELAY
+              "\"%s,\"peer_local_addrs\":[%s]}}",
+              id, id, direct, local ? local : "");
+}
+
+void world_exporter(uint64_t conn, uint8_t ret[static WZP_DIRECT_EXPORTER_BYTES])
+{
+    memset(ret, (int)(conn & 0xff), WZP_DIRECT_EXPORTER_BYTES);
+}
+
+void world_direct_up(struct client_world *w, uint64_t conn)
+{
+    uint8_t exporter[WZP_DIRECT_EXPORTER_BYTES];
+    world_exporter(conn, exporter);
+    wzp_client_connected(w->client, conn, &(struct wzp_client_link){ .exporter = exporter }, w->now_us);
+    world_drain(w);
+}
+
+/** The exporter value of every inbound connection: its name is not known before it is accepted. */
+#define WORLD_INBOUND_EXPORTER 0xee
+
+static bool is_dialled(const struct client_world *w, uint64_t conn)
+{
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        if (effect->kind == WZP_CLIENT_DIAL && effect->conn == conn)
+            return true;
+    }
+    return false;
+}
+
+uint64_t world_accept(struct client_world *w, const char *room, const char *remote)
+{
+    uint8_t exporter[WZP_DIRECT_EXPORTER_BYTES] = { 0 };
+    char sni[WZP_CLIENT_SNI_SIZE];
+    struct wzp_client_link link = { .exporter = exporter };
+    (void)snprintf(sni, sizeof sni, "call-%s", room);
+    assert_int_equal(wz_addr_parse(remote, &link.remote), 0);
+    memset(exporter, WORLD_INBOUND_EXPORTER, sizeof exporter);
+    const uint64_t conn = wzp_client_accepted(w->client, sni, &link, w->now_us);
+    world_drain(w);
+    return conn;
+}
+
+void world_hello(struct client_world *w, uint64_t conn, const struct wzp_identity *who, const char *id)
+{
+    struct wzp_signal hello = { .kind = WZP_SIG_DIRECT_HELLO };
+    uint8_t exporter[WZP_DIRECT_EXPORTER_BYTES];
+    char name[WZP_CLIENT_SNI_SIZE];
+    (void)snprintf(name, sizeof name, "%s", id);
+    if (is_dialled(w, conn))
+        world_exporter(conn, exporter);
+    else
+        memset(exporter, WORLD_INBOUND_EXPORTER, sizeof exporter);
+    hello.direct_hello.call_id = name;
+    struct wzp_signed_keys *keys = &hello.direct_hello.keys;
+    keys->has_identity = true;
+    memcpy(keys->identity_pub, who->ed25519_public, sizeof keys->identity_pub);
+    assert_int_equal(wzp_sign_direct_hello(who, exporter, id, keys->signature), 0);
+    keys->signature_len = WZP_SIGNATURE_BYTES;
+    world_say_signal(w, conn, &hello);
+}
+
+void world_report(struct client_world *w, uint64_t conn, const char *id, bool direct_ok)
+{
+    world_say(w, conn, "{\"MediaPathReport\":{\"call_id\":\"%s\",\"direct_ok\":%s,\"race_winner\":\"%s\"}}", id,
+              direct_ok ? "true" : "false", direct_ok ? "Direct" : "Relay");
+}
+
 uint64_t world_media_up(struct client_world *w, uint32_t count)
 {
-    const struct wzp_client_effect *dial = world_last(w, WZP_CLIENT_DIAL);
+    const struct wzp_client_effect *dial = world_last_dial(w, false);
     assert_non_null(dial);
     const uint64_t conn = dial->conn;
     world_connected(w, conn);

@@ -34,8 +34,10 @@ struct client_world_options {
     const char *relay_build; /**< NULL: a relay of the first generation */
     const char *alias, *token;
     bool unregistered; /**< stop before the registration */
-    bool rooms_only, share_local_addrs;
+    bool rooms_only, share_local_addrs, no_direct, strict;
     unsigned start_delay_ms;
+    const struct wzp_identity *pinned_relay; /**< NULL: none; the relay's seed is { 1 } */
+    bool peer_is_smaller;                    /**< the peer's fingerprint text is before ours, so that it nominates */
 };
 
 struct client_world *world_new(const struct client_world_options *options);
@@ -62,8 +64,7 @@ const struct wzp_line_event *world_event(const struct client_world *w, enum wzp_
 uint64_t world_event_call(const struct client_world *w, enum wzp_line_event_kind kind);
 
 /** A message arrives: printf of JSON, or a signal built by hand. */
-void world_say(struct client_world *w, uint64_t conn, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void world_say(struct client_world *w, uint64_t conn, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void world_say_signal(struct client_world *w, uint64_t conn, const struct wzp_signal *signal);
 void world_connected(struct client_world *w, uint64_t conn);
 void world_closed(struct client_world *w, uint64_t conn, const char *reason);
@@ -82,6 +83,29 @@ void world_setup(struct client_world *w, uint64_t call, const char *relay_addr);
 uint64_t world_media_up(struct client_world *w, uint32_t count);
 void world_room_count(struct client_world *w, uint64_t conn, uint32_t count);
 const char *world_call_id(const struct client_world *w, uint64_t call);
+/** The last dial of this kind, or NULL; and how many there were. */
+struct wzp_client_effect *world_last_dial(const struct client_world *w, bool is_direct);
+size_t world_dials(const struct client_world *w, bool is_direct);
+/** The connection that was dialled to addr directly. Fails the test when none was. */
+uint64_t world_direct_conn(const struct client_world *w, const char *addr);
+bool world_is_closed(const struct client_world *w, uint64_t conn);
+size_t world_sent_on(const struct client_world *w, uint64_t conn, enum wzp_signal_kind kind);
+
+/** As world_offer() and world_answer(), validly signed by w->peer: our own kind. */
+uint64_t world_offer_signed(struct client_world *w, const char *call_id, const char *build);
+void world_answer_signed(struct client_world *w, uint64_t call, enum wzp_accept_mode mode, const char *build);
+/** CallSetup with the peer's addresses; NULL: none. local is the inside of a JSON list. */
+void world_setup_direct(struct client_world *w, uint64_t call, const char *peer_direct_addr, const char *local);
+/** What the TLS exporter gives on a connection that was dialled, at both ends. */
+void world_exporter(uint64_t conn, uint8_t ret[static WZP_DIRECT_EXPORTER_BYTES]);
+/** A direct connection that was dialled is complete. */
+void world_direct_up(struct client_world *w, uint64_t conn);
+/** An inbound one is complete, its server name built from room; 0 when it was not taken. */
+uint64_t world_accept(struct client_world *w, const char *room, const char *remote);
+/** The peer's DirectHello, signed by who, for this exporter value. */
+void world_hello(struct client_world *w, uint64_t conn, const struct wzp_identity *who, const char *id);
+void world_report(struct client_world *w, uint64_t conn, const char *id, bool direct_ok);
+
 /** Placed, answered, set up, media up with both in the room. */
 uint64_t world_talk(struct client_world *w, uint64_t *ret_media);
 

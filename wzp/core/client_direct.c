@@ -62,11 +62,19 @@ static void plan_with_own_kind(const struct wzp_client *client, const struct wzp
     plan->config.nominates = strcmp(client->identity.fingerprint, call->peer) < 0;
 }
 
+/** Prefix, room and NUL: it may be longer than a server name. */
+#define DIRECT_SNI_SIZE (sizeof WZP_DIRECT_SNI_PREFIX + WZP_CLIENT_SNI_SIZE)
+
+static void direct_sni(const char *room, char ret[static DIRECT_SNI_SIZE])
+{
+    (void)snprintf(ret, DIRECT_SNI_SIZE, WZP_DIRECT_SNI_PREFIX "%s", room);
+}
+
 static bool has_direct_sni(const char *room)
 {
-    char sni[WZP_CLIENT_SNI_SIZE + sizeof WZP_DIRECT_SNI_PREFIX];
-    (void)snprintf(sni, sizeof sni, WZP_DIRECT_SNI_PREFIX "%s", room);
-    return strlen(sni) <= WZP_SNI_MAX && wzp_room_name_is_sni(sni);
+    char sni[DIRECT_SNI_SIZE];
+    direct_sni(room, sni);
+    return wzp_room_name_is_sni(sni);
 }
 
 void client_direct_plan(const struct wzp_client *client, const struct wzp_client_call *call,
@@ -118,22 +126,13 @@ static struct client_link *free_link(struct wzp_client_call *call)
     return NULL;
 }
 
-static void direct_sni(const struct wzp_client_call *call, char ret[static WZP_CLIENT_SNI_SIZE])
-{
-    /* Whether it fits was asked before the race began. */
-    const size_t prefix = sizeof WZP_DIRECT_SNI_PREFIX - 1, len = strlen(call->room);
-    memcpy(ret, WZP_DIRECT_SNI_PREFIX, prefix);
-    memcpy(ret + prefix, call->room, len + 1 < WZP_CLIENT_SNI_SIZE - prefix ? len + 1 : 0);
-    ret[WZP_CLIENT_SNI_SIZE - 1] = '\0';
-}
-
 void client_direct_dial(struct wzp_client *client, struct wzp_client_call *call, const struct client_race_plan *plan)
 {
     const enum wzp_race_kind kind = plan->config.kind;
-    char sni[WZP_CLIENT_SNI_SIZE];
+    char sni[DIRECT_SNI_SIZE];
     if (kind != WZP_RACE_OWN && kind != WZP_RACE_DIALER)
         return;
-    direct_sni(call, sni);
+    direct_sni(call->room, sni); /* that it is legal was asked before */
     for (size_t i = 0; i < plan->count; i++) {
         struct client_link *link = free_link(call);
         if (!link || client_dial(client, &link->conn, call->id, &plan->addr[i], sni, true) < 0) {
