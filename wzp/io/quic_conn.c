@@ -365,6 +365,7 @@ void quic_conn_read(struct wzp_quic_conn *conn, const uint8_t *data, size_t len,
     ngtcp2_path path = received_path(conn, from, local, &from_sa, &local_sa);
     const ngtcp2_pkt_info pi = { 0 };
     bool moved = path.remote.addr == (ngtcp2_sockaddr *)&from_sa || path.local.addr == (ngtcp2_sockaddr *)&local_sa;
+    uint64_t datagrams = conn->stats.datagrams_rx;
     int err;
 
     quic_conn_enter(conn);
@@ -376,7 +377,7 @@ void quic_conn_read(struct wzp_quic_conn *conn, const uint8_t *data, size_t len,
     else if (moved)
         quic_mark_dirty(conn); /* the new path is validated at once */
     else
-        quic_conn_write_after_read(conn);
+        quic_conn_write_after_read(conn, conn->stats.datagrams_rx != datagrams);
     if (moved)
         refresh_addresses(conn);
     quic_conn_leave(conn);

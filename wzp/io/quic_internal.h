@@ -204,8 +204,9 @@ void quic_conn_write(struct wzp_quic_conn *conn);
 /** Write only. 0 or an ngtcp2 error; the caller is between enter and leave. */
 int quic_conn_write_packets(struct wzp_quic_conn *conn);
 void quic_conn_arm_timer(struct wzp_quic_conn *conn);
-/** A packet was read: write in this turn's flush if there is a reason to, or later, together with something else. */
-void quic_conn_write_after_read(struct wzp_quic_conn *conn);
+/** A packet was read: write in this turn's flush if there is a reason to, or later, together with something else.
+ *  is_media: it brought a datagram; others may have opened a window or ended a path MTU probe. */
+void quic_conn_write_after_read(struct wzp_quic_conn *conn, bool is_media);
 /** When the timer should fire; UINT64_MAX: never. */
 uint64_t quic_conn_deadline_us(const struct wzp_quic_conn *conn);
 

@@ -126,9 +126,9 @@ static void begin_quiet(struct wzp_quic_conn *conn, uint64_t now_us)
     conn->quiet_since_us = now_us;
 }
 
-void quic_conn_write_after_read(struct wzp_quic_conn *conn)
+void quic_conn_write_after_read(struct wzp_quic_conn *conn, bool is_media)
 {
-    if (!is_calm(conn) || conn->quiet_packets + 1 >= QUIET_PACKETS_MAX) {
+    if (!is_media || !is_calm(conn) || conn->quiet_packets + 1 >= QUIET_PACKETS_MAX) {
         quic_mark_dirty(conn);
         return;
     }
