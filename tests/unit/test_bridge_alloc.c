@@ -1,4 +1,4 @@
-/* After gw_bridge_new() no packet and no tick allocates. Allocations are counted by standing in for malloc (glibc lets a
+/* After gw_bridge_new() no packet and no tick allocates, but for the first of Codec2. Allocations are counted by standing in for malloc (glibc lets a
  * program do that); under a sanitizer, which stands there itself, by its hook. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/media/wzp_tx.h"
 #include "tests/support/media_world.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -150,12 +151,92 @@ static void a_passed_through_call_allocates_nothing(void **state)
     assert_int_equal(allocations_of_a_call(GW_CODEC_OPUS), 0);
 }
 
+/* ---- Codec2: allocated when first used, then no more ---- */
+
+struct codec2_peer {
+    struct media_world *world;
+    uint16_t seq;
+    uint32_t timestamp_ms;
+};
+
+static void on_peer_packet(void *arg, const struct gw_wzp_tx_packet *packet)
+{
+    struct codec2_peer *peer = arg;
+    const struct wzp_media_hdr hdr = {
+        .codec = packet->codec,
+        .is_repair = packet->is_repair,
+        .fec_ratio = packet->fec_ratio,
+        .fec_block = packet->fec_block,
+        .fec_symbol = packet->fec_symbol,
+        .seq = peer->seq++,
+        .timestamp_ms = peer->timestamp_ms,
+    };
+
+    peer->timestamp_ms += packet->duration_ms;
+    if (peer->seq % 7 != 0)
+        media_peer_packet(peer->world, &hdr, packet->payload);
+}
+
+static void on_peer_silence(void *arg, unsigned ms)
+{
+    struct codec2_peer *peer = arg;
+    peer->timestamp_ms += ms;
+}
+
+/* Both modes and Opus in turns, half a second each, in both directions, under loss. */
+static void speak_codec2(struct media_world *w, struct gw_wzp_tx *tx, unsigned frames)
+{
+    static const enum wzp_codec order[] = { WZP_CODEC_CODEC2_3200, WZP_CODEC_CODEC2_1200, WZP_CODEC_OPUS_24K };
+
+    for (unsigned n = 0; n < frames; n++) {
+        const enum wzp_codec codec = order[n / 25 % 3];
+        const struct gw_wzp_params params = { .profile = codec, .complexity = 5 };
+        assert_int_equal(gw_bridge_set_profile(w->bridge, &params), 0);
+        memset(gw_wzp_tx_room(tx), 0, sizeof silence);
+        assert_int_equal(gw_wzp_tx_push(tx, codec), 0);
+        media_phone_speaks(w, silence);
+        media_advance(w, 20000);
+    }
+}
+
+static size_t allocations_of_codec2(enum gw_codec codec)
+{
+    const struct gw_bridge_config config = media_world_config(codec);
+    struct media_world w;
+    struct codec2_peer peer = { .world = &w };
+    const struct gw_wzp_tx_config tx_config = {
+        .rate_hz = 8000, .packet = on_peer_packet, .silence = on_peer_silence, .arg = &peer
+    };
+    struct gw_wzp_tx *tx;
+
+    media_world_init(&w, &config);
+    assert_int_equal(gw_wzp_tx_new(&tx, &tx_config), 0);
+    const size_t before = allocations;
+    speak_codec2(&w, tx, 100);
+    assert_true(allocations > before);
+    const size_t in_use = allocations;
+    speak_codec2(&w, tx, 500);
+    const size_t count = allocations - in_use;
+    assert_true(media_stats(&w).wzp_repaired > 0 && media_stats(&w).wzp_repair_tx > 0);
+    gw_wzp_tx_free(tx);
+    media_world_done(&w);
+    return count;
+}
+
+static void codec2_allocates_when_first_used_and_never_again(void **state)
+{
+    (void)state;
+    assert_int_equal(allocations_of_codec2(GW_CODEC_PCMU), 0);
+    assert_int_equal(allocations_of_codec2(GW_CODEC_OPUS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(making_a_bridge_is_seen_to_allocate),
         cmocka_unit_test(a_transcoded_call_allocates_nothing),
         cmocka_unit_test(a_passed_through_call_allocates_nothing),
+        cmocka_unit_test(codec2_allocates_when_first_used_and_never_again),
     };
     count_allocations();
     return cmocka_run_group_tests(tests, NULL, NULL);
