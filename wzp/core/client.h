@@ -31,6 +31,8 @@
 /** Calls and rooms of one client at once; an offer beyond that is answered Busy. */
 #define WZP_CLIENT_MAX_CALLS 64
 #define WZP_CLIENT_SNI_SIZE  (WZP_SNI_MAX + 1)
+/** The reason of an end when relay_key was not the one shown: the shell knows where the pin is kept. */
+#define WZP_CLIENT_REASON_RELAY_KEY "the relay shows another identity key than the pinned one"
 
 struct wzp_client;
 

@@ -200,7 +200,7 @@ static void on_call_answer(struct wzp_client *client, struct wzp_client_call *ca
         return;
     }
     if (client->has_relay_key && memcmp(keys->identity_pub, client->relay_key, WZP_KEY_BYTES) != 0) {
-        fail_attempt(client, call, "the relay shows another identity key than the pinned one", now_us);
+        fail_attempt(client, call, WZP_CLIENT_REASON_RELAY_KEY, now_us);
         return;
     }
     tell_relay_key(client, call, keys);

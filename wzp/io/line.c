@@ -97,10 +97,15 @@ static void follow_media(struct wzp_line_call *call, enum wzp_line_event_kind ne
         call->is_down = false;
 }
 
-static void explain_refusal(const struct wzp_line *line, struct wzp_line_event *event)
+static void explain_refusal(struct wzp_line *line, struct wzp_line_event *event)
 {
-    if ((event->kind == WZP_LINE_UNREGISTERED || event->kind == WZP_LINE_ENDED) && line->refusal &&
-        (strcmp(event->reason, LINE_REFUSED_CERTIFICATE) == 0 || strcmp(event->reason, LINE_REFUSED_KEY) == 0))
+    if (!line->pins || (event->kind != WZP_LINE_UNREGISTERED && event->kind != WZP_LINE_ENDED))
+        return;
+    const bool key_refused_by_core = strcmp(event->reason, WZP_CLIENT_REASON_RELAY_KEY) == 0;
+    if (key_refused_by_core)
+        line_conn_tell_refusal(line, &line->relay, "identity key");
+    if (line->refusal && (key_refused_by_core || strcmp(event->reason, LINE_REFUSED_CERTIFICATE) == 0 ||
+                          strcmp(event->reason, LINE_REFUSED_KEY) == 0))
         event->reason = line->refusal;
 }
 
@@ -206,6 +211,7 @@ int wzp_line_new(struct wzp_line **ret, struct wz_loop *loop, struct wzp_quic *q
         return err;
     line->loop = loop;
     line->quic = quic;
+    line->relay = config->relay;
     line->group = config->no_direct ? NULL : config->group;
     line->handlers = config->handlers;
     line->arg = config->arg;

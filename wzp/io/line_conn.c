@@ -135,8 +135,8 @@ static void refuse(struct line_conn *conn, const char *reason)
     wzp_quic_close(conn->quic, "refused");
 }
 
-/** Tell the user more than the core has room for. Without memory the core's short reason must do. */
-static void tell_refusal(struct wzp_line *line, const struct wz_addr *relay, const char *what)
+/* Without memory the core's short reason must do. */
+void line_conn_tell_refusal(struct wzp_line *line, const struct wz_addr *relay, const char *what)
 {
     char addr[WZ_ADDR_TEXT_MAX];
     const char *path = wzp_pin_file_path(line->pins);
@@ -157,7 +157,7 @@ static bool check_relay(struct line_conn *conn)
         return true;
     if (wzp_quic_conn_peer_cert_hash(conn->quic, hash) && wzp_pin_file_check_cert(line->pins, &conn->to, hash) == 0)
         return true;
-    tell_refusal(line, &conn->to, "certificate");
+    line_conn_tell_refusal(line, &conn->to, "certificate");
     refuse(conn, LINE_REFUSED_CERTIFICATE);
     return false;
 }
@@ -169,7 +169,7 @@ bool line_conn_check_key(struct wzp_line_call *call, const struct wzp_line_event
     if (!line->pins || shown->body.len != WZP_PIN_BYTES || wz_addr_parse(shown->relay_addr, &relay) < 0 ||
         wzp_pin_file_check_key(line->pins, &relay, shown->body.data) == 0)
         return true;
-    tell_refusal(line, &relay, "identity key");
+    line_conn_tell_refusal(line, &relay, "identity key");
     struct wz_list *pos, *tmp;
     wz_list_foreach (pos, tmp, &line->conns) {
         struct line_conn *conn = wz_container_of(pos, struct line_conn, node);

@@ -53,6 +53,7 @@ struct wzp_line {
     struct wz_loop *loop;
     struct wzp_quic *quic;
     struct wzp_client *client;
+    struct wz_addr relay;         /**< where it registers */
     struct wzp_line_group *group; /**< NULL: no direct path */
     struct wzp_pin_file *pins;    /**< NULL: relays may change */
     struct wzp_pin_file *own_pins;
@@ -74,6 +75,8 @@ void line_conn_close(struct wzp_line *line, const struct wzp_client_effect *effe
 /** From now on media of call goes to connection `id` (0: to none). */
 void line_conn_use(struct wzp_line_call *call, uint64_t id);
 struct line_conn *line_conn_find(const struct wzp_line *line, uint64_t id);
+/** Keep the whole story of a refused relay, for the user: the core has no room for it. */
+void line_conn_tell_refusal(struct wzp_line *line, const struct wz_addr *relay, const char *what);
 /** The call's relay has shown an identity key. False: it is not the pinned one, and the connection is being closed. */
 bool line_conn_check_key(struct wzp_line_call *call, const struct wzp_line_event *shown);
 /** Offer an accepted connection to the core. False: the call does not want it. */

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "wzp/core/hex.h"
+#include "wzp/io/seed_file.h"
 #include "wzp/rt/log.h"
 
 /** A file of this size holds ten times the pins it may. */
@@ -168,29 +168,13 @@ static int read_file(const char *path, struct pin_table *table)
 
 /* ---- writing ---- */
 
-static int make_parents(const char *path)
-{
-    char dir[PATH_MAX];
-    const size_t len = strlen(path);
-    if (len >= sizeof dir)
-        return -ENAMETOOLONG;
-    memcpy(dir, path, len + 1);
-    for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return 0;
-}
-
 /** Lock the directory of path against other writers: the file itself changes its inode. Returns what to close. */
 static int lock_directory(const char *path)
 {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const size_t len = slash ? (size_t)(slash - path) : 0;
-    int err = make_parents(path);
+    int err = wzp_make_parent_dirs(path);
     if (err)
         return err;
     (void)snprintf(dir, sizeof dir, "%.*s", (int)len, path);
