@@ -49,6 +49,7 @@ static void look(struct gw_addresses *self)
     now_known.public_address = self->config.public_address;
     if (now_known.public_address.family != WZ_ADDR_NONE && now_known.public_address.port == 0)
         now_known.public_address.port = port;
+    now_known.share_loopback = self->config.allow_loopback_hosts;
     now_known.host_count = wice_enumerate(port, self->config.allow_loopback_hosts, now_known.host,
                                           sizeof now_known.host / sizeof now_known.host[0]);
     for (size_t i = 0; i < self->config.stun_count; i++) {

@@ -211,6 +211,10 @@ void gw_worker_call_event(struct gw_worker_line *line, const struct wzp_line_eve
         if (wcall->session)
             gw_session_set_wzp_ready(wcall->session, false);
         break;
+    case WZP_LINE_QUALITY:
+        if (wcall->session)
+            gw_session_quality_directive(wcall->session, event->profile);
+        break;
     case WZP_LINE_ENDED:
         ended(wcall, event);
         break;

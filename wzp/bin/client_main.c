@@ -202,7 +202,7 @@ static void on_signal(void *arg, int signo)
 static int open_endpoint(struct client *client)
 {
     struct wzp_quic_config config = {
-        .bind = { .family = client->relay.family },
+        .bind = { .family = client->relay.family, .port = client->options.port },
         .stun = on_stun,
         .stun_arg = client,
         .rng = &wz_rng_system,

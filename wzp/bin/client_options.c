@@ -28,6 +28,7 @@ static const char help_text[] =
     "  identity           print our fingerprint (the relay is not asked)\n"
     "\n"
     "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY ")\n"
+    "      --port N             our UDP port (default: any free one)\n"
     "      --no-direct          media always takes the relay, and nobody is told our addresses\n"
     "      --strict             signed offers and answers only, and the relay must show the certificate and key\n"
     "                           that it showed first\n"
@@ -151,6 +152,7 @@ enum {
     OPT_STRICT,
     OPT_PIN_FILE,
     OPT_PEER_DIRECT,
+    OPT_PORT,
 };
 
 static const struct option long_options[] = {
@@ -178,10 +180,20 @@ static const struct option long_options[] = {
     { "strict", no_argument, NULL, OPT_STRICT },
     { "pin-file", required_argument, NULL, OPT_PIN_FILE },
     { "peer-direct-addr", required_argument, NULL, OPT_PEER_DIRECT },
+    { "port", required_argument, NULL, OPT_PORT },
     { "version", no_argument, NULL, 'V' },
     { "help", no_argument, NULL, 'h' },
     { 0 },
 };
+
+static int parse_port(const char *text, uint16_t *ret)
+{
+    double port = 0;
+    if (parse_number("--port", text, 1, UINT16_MAX, "1..65535", &port) < 0)
+        return -EINVAL;
+    *ret = (uint16_t)port;
+    return (double)*ret == port ? 0 : usage_error("--port", text, "a whole number");
+}
 
 static int take_stun(struct client_options *ret)
 {
@@ -262,6 +274,8 @@ static int take_option(int option, struct client_options *ret)
         return parse_number("--ring-delay", optarg, 0, SECONDS_MAX, "seconds", &ret->ring_delay_s);
     case OPT_TONE:
         return parse_number("--tone", optarg, 20, 20000, "20..20000 Hz", &ret->tone_hz);
+    case OPT_PORT:
+        return parse_port(optarg, &ret->port);
     case OPT_STUN:
         return take_stun(ret);
     case OPT_CODEC:

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "wzp/core/media.h"
 #include "wzp/core/signal.h"
@@ -45,6 +46,7 @@ struct client_options {
     const char *stun[CLIENT_STUN_MAX];
     size_t stun_count;
     bool json, echo, hide_addresses, keep, no_direct, strict, show_mnemonic;
+    uint16_t port;     /**< our UDP port; 0: any */
     double tone_hz;    /**< 0: none */
     double duration_s; /**< 0: without end */
     double ring_delay_s;
