@@ -85,8 +85,7 @@ static struct relay_peer *join(struct world *w, unsigned user, const char *room,
     return peer;
 }
 
-static void wait_for(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind,
-                     struct wzp_signal *ret)
+static void wait_for(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind, struct wzp_signal *ret)
 {
     assert_true(quic_wait(w->loop, !wz_list_is_empty(&peer->inbox), QUIC_WAIT_MS));
     assert_true(relay_peer_take(peer, kind, ret));
@@ -173,12 +172,11 @@ static void second_server_on_the_same_port_is_refused(void **state)
 static void offer(struct world *w, struct relay_peer *from, struct relay_peer *to, const char *call_id)
 {
     (void)w;
-    relay_peer_send(
-        from, &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_OFFER,
-                                    .offer = { .caller_fingerprint = from->identity.fingerprint,
-                                               .target_fingerprint = to->identity.fingerprint,
-                                               .call_id = (char *)call_id,
-                                               .keys = { .has_identity = true, .has_ephemeral = true } } });
+    relay_peer_send(from, &(struct wzp_signal){ .kind = WZP_SIG_DIRECT_CALL_OFFER,
+                                                .offer = { .caller_fingerprint = from->identity.fingerprint,
+                                                           .target_fingerprint = to->identity.fingerprint,
+                                                           .call_id = (char *)call_id,
+                                                           .keys = { .has_identity = true, .has_ephemeral = true } } });
 }
 
 static void forget(struct world *w, struct relay_peer *peer, enum wzp_signal_kind kind)
@@ -195,8 +193,7 @@ static void call_is_set_up_in_order_and_both_get_the_address_they_dialled(void *
     offer(w, alice, bob, "c1");
     forget(w, bob, WZP_SIG_DIRECT_CALL_OFFER);
     forget(w, alice, WZP_SIG_CALL_RINGING);
-    relay_peer_send_text(bob,
-                         "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\"}}");
+    relay_peer_send_text(bob, "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptGeneric\"}}");
     forget(w, alice, WZP_SIG_DIRECT_CALL_ANSWER);
     const struct wz_addr local = wzp_relay_server_local(w->server);
     char text[WZ_ADDR_TEXT_MAX];
@@ -346,6 +343,126 @@ static void clients_are_told_when_the_server_stops(void **state)
     assert_string_equal(alice->reason, "shutdown");
 }
 
+/* ---- tokens ---- */
+
+struct token_world {
+    struct wzp_relay_server *server;
+    uint64_t conn;
+    char token[32];
+    int answer;
+};
+
+static int take_token(void *arg, uint64_t conn, struct wz_bytes token)
+{
+    struct token_world *t = arg;
+    t->conn = conn;
+    memcpy(t->token, token.data, token.len < sizeof t->token - 1 ? token.len : sizeof t->token - 1);
+    return t->answer;
+}
+
+/** A server of its own that asks for tokens; alice has shown hers. */
+static void show_token(struct world *w, struct token_world *t)
+{
+    struct wzp_relay_server_config config = { .relay = { .build = "x", .require_token = true, .rng = &wz_rng_system },
+                                              .check_token = take_token,
+                                              .arg = t };
+    struct relay_peer *alice = &w->peer[ALICE];
+    assert_int_equal(wz_addr_parse("127.0.0.1:0", &config.listen), 0);
+    assert_int_equal(wzp_relay_server_new(&t->server, w->loop, &config), 0);
+    assert_int_equal(relay_peer_dial_silently(alice, w->quic, wzp_relay_server_local(t->server), "_signal", ALICE), 0);
+    relay_peer_send_text(alice, "{\"AuthToken\":{\"token\":\"secret\"}}");
+    relay_peer_greet(alice);
+    assert_true(quic_wait(w->loop, t->conn != 0, QUIC_WAIT_MS));
+}
+
+static void token_waits_for_its_verdict(void **state)
+{
+    struct world *w = *state;
+    struct token_world t = { .answer = 0 };
+    show_token(w, &t);
+    assert_string_equal(t.token, "secret");
+    assert_false(w->peer[ALICE].registered);
+    wzp_relay_server_token_checked(t.server, t.conn, true, "user:alice", "alice");
+    assert_true(quic_wait(w->loop, w->peer[ALICE].registered, QUIC_WAIT_MS));
+    wzp_relay_server_free(t.server);
+}
+
+static void token_that_cannot_be_asked_about_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct token_world t = { .answer = -ENOBUFS };
+    show_token(w, &t);
+    assert_true(quic_wait(w->loop, w->peer[ALICE].closed, QUIC_WAIT_MS));
+    assert_false(w->peer[ALICE].registered);
+    wzp_relay_server_free(t.server);
+}
+
+static void verdict_for_a_connection_that_is_gone_is_ignored(void **state)
+{
+    struct world *w = *state;
+    struct token_world t = { .answer = 0 };
+    struct wzp_relay_stats now;
+    show_token(w, &t);
+    relay_peer_done(&w->peer[ALICE]);
+    assert_true(quic_wait(w->loop, w->peer[ALICE].closed, QUIC_WAIT_MS));
+    for (int i = 0; i < 20; i++) /* let the server hear of it */
+        assert_true(wz_loop_turn(w->loop, 5) >= 0);
+    wzp_relay_server_token_checked(t.server, t.conn, true, "user:alice", NULL);
+    wzp_relay_server_stats(t.server, &now);
+    assert_int_equal(now.registered, 0);
+    wzp_relay_server_free(t.server);
+}
+
+/* ---- under attack ---- */
+
+#define FLOOD_SOURCES        20
+#define FLOOD_EACH           2
+#define FLOOD_HANDSHAKES_MAX 8
+
+/** First flights from many addresses that nobody follows up, as with spoofed sources: their loop never turns again. */
+static void flood_of_half_open_handshakes_brings_retry_and_a_real_client_still_registers(void **state)
+{
+    struct world *w = *state;
+    struct wzp_relay_server_config config = { .relay = { .build = "x", .rng = &wz_rng_system },
+                                              .max_handshakes = FLOOD_HANDSHAKES_MAX };
+    static const struct wzp_quic_handlers nothing;
+    struct wzp_relay_server *server;
+    struct wzp_quic *source[FLOOD_SOURCES];
+    struct wz_loop *flood;
+    assert_int_equal(wz_addr_parse("127.0.0.1:0", &config.listen), 0);
+    assert_int_equal(wzp_relay_server_new(&server, w->loop, &config), 0);
+    assert_int_equal(wz_loop_new(&flood), 0);
+    for (unsigned i = 0; i < FLOOD_SOURCES; i++) {
+        struct wzp_quic_config client = { .rng = &wz_rng_system };
+        char text[32];
+        snprintf(text, sizeof text, "127.0.0.%u:0", 2 + i);
+        assert_int_equal(wz_addr_parse(text, &client.bind), 0);
+        assert_int_equal(wzp_quic_new(&source[i], flood, &client), 0);
+        for (unsigned k = 0; k < FLOOD_EACH; k++) {
+            struct wzp_quic_conn *conn;
+            const struct wzp_quic_dial dial = { .to = wzp_relay_server_local(server),
+                                                .sni = "_signal",
+                                                .handlers = &nothing };
+            assert_int_equal(wzp_quic_connect(source[i], &dial, &conn), 0);
+        }
+    }
+    assert_true(wz_loop_turn(flood, 0) >= 0);
+    const struct wzp_quic_stats *quic = wzp_relay_server_quic_stats(server);
+    const uint64_t expected = FLOOD_SOURCES * FLOOD_EACH - FLOOD_HANDSHAKES_MAX;
+    assert_true(quic_wait(w->loop, quic->retried >= expected, QUIC_WAIT_MS));
+    assert_int_equal(quic->accepted, 0);
+
+    struct relay_peer *alice = &w->peer[ALICE];
+    assert_int_equal(relay_peer_dial(alice, w->quic, wzp_relay_server_local(server), "_signal", ALICE), 0);
+    assert_true(quic_wait(w->loop, alice->registered, QUIC_WAIT_MS));
+    assert_true(quic->retried > expected); /* she had to prove her address as well */
+    assert_int_equal(quic->accepted, 1);
+    for (unsigned i = 0; i < FLOOD_SOURCES; i++)
+        wzp_quic_free(source[i]);
+    wz_loop_free(flood);
+    wzp_relay_server_free(server);
+}
+
 /* ---- counters from another thread ---- */
 
 struct reader {
@@ -412,6 +529,10 @@ int main(void)
         TEST(refused_join_is_closed_with_a_reason),
         TEST(draining_waits_for_the_call_and_tells_once),
         TEST(clients_are_told_when_the_server_stops),
+        TEST(token_waits_for_its_verdict),
+        TEST(token_that_cannot_be_asked_about_is_refused),
+        TEST(verdict_for_a_connection_that_is_gone_is_ignored),
+        TEST(flood_of_half_open_handshakes_brings_retry_and_a_real_client_still_registers),
         TEST(counters_may_be_read_from_another_thread_while_media_flows),
     };
     wz_log_init(STDERR_FILENO, WZ_LOG_TEXT, WZ_LOG_ERROR);
