@@ -1,7 +1,8 @@
-/* Arbitrary signal bodies against the relay core in a small world: two users in a call, a third registered,
- * one media connection in a room, one unregistered connection. Input: blocks of  who (1 byte) · length (2
- * bytes, big-endian) · body;  who picks the connection, and in its upper bits whether the clock moves on or a
- * datagram is sent instead. */
+/* Arbitrary signal bodies against the relay core in two small worlds. In the first: two users in a call, a third
+ * registered, one media connection in a room, one unregistered connection. In the second, of a relay that requires
+ * tokens and grants little to one source, everybody is a stranger. Input: blocks of  who (1 byte) · length (2 bytes,
+ * big-endian) · body;  who picks the connection, and in its upper bits whether the clock moves on, a datagram is sent, or
+ * a token's verdict comes instead. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -37,6 +38,9 @@ static void check(struct wzp_relay *relay, bool open[static CONNS + 1], uint64_t
             if (err)
                 abort(); /* we never send what we would refuse */
             wzp_signal_done(&signal);
+        } else if (effect->kind == WZP_RELAY_CHECK_TOKEN) {
+            if (memchr(effect->body.data, 0, effect->body.len))
+                abort(); /* a token is a text */
         } else if (effect->kind == WZP_RELAY_CLOSE) {
             open[effect->conn] = false;
             closed[closed_count++] = effect->conn;
@@ -85,14 +89,12 @@ static void connect_as(struct world *w, uint64_t conn, const char *sni)
     check(w->relay, w->open, w->now_us, &effects);
 }
 
-static void join_room(struct world *w, uint64_t conn, unsigned user, const char *room,
-                      const struct wz_rng *rng)
+static void join_room(struct world *w, uint64_t conn, unsigned user, const char *room, const struct wz_rng *rng)
 {
     struct wzp_handshake handshake;
     struct wzp_signal offer;
     connect_as(w, conn, room);
-    if (wzp_handshake_init(&handshake, rng) != 0 ||
-        wzp_handshake_offer(&handshake, &w->user[user], "x", &offer) != 0)
+    if (wzp_handshake_init(&handshake, rng) != 0 || wzp_handshake_offer(&handshake, &w->user[user], "x", &offer) != 0)
         abort();
     send_signal(w, conn, &offer);
     wzp_signal_done(&offer);
@@ -140,6 +142,26 @@ static void furnish(struct world *w, const struct wz_rng *rng)
     connect_as(w, 6, "_signal");
 }
 
+/** Six connections of nobody: three for signals, three for media. */
+static void leave_bare(struct world *w)
+{
+    static const char *const names[CONNS] = { "_signal", "_signal", "_signal", "ops", "ops", "call-c1" };
+    for (unsigned i = 0; i < CONNS; i++)
+        connect_as(w, i + 1, names[i]);
+}
+
+/** The body is the name the auth server gives; an empty one refuses. */
+static void decide(struct world *w, uint64_t conn, struct wz_bytes body)
+{
+    struct wzp_relay_effects effects;
+    char *name = strndup((const char *)body.data, body.len);
+    if (!name)
+        abort();
+    (void)wzp_relay_token_checked(w->relay, conn, body.len > 0, name, name, w->now_us, &effects);
+    free(name);
+    check(w->relay, w->open, w->now_us, &effects);
+}
+
 static void play(struct world *w, struct wz_reader *in)
 {
     uint8_t who;
@@ -152,11 +174,15 @@ static void play(struct world *w, struct wz_reader *in)
         if (who & 0x80) {
             void *const *handles;
             (void)wzp_relay_route(w->relay, conn, body, w->now_us, &handles);
+            if (wzp_relay_is_due(w->relay) && wzp_relay_deadline_us(w->relay) > w->now_us)
+                abort();
         } else if (who & 0x40) {
             struct wzp_relay_effects effects;
             w->now_us += (uint64_t)len * 1000;
             (void)wzp_relay_tick(w->relay, w->now_us, &effects);
             check(w->relay, w->open, w->now_us, &effects);
+        } else if (who & 0x20) {
+            decide(w, conn, body);
         } else {
             send_body(w, conn, body);
         }
@@ -169,13 +195,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t next = 0;
     const struct wz_rng rng = { .fill = fill_counting, .arg = &next };
-    const struct wzp_relay_config config = { .build = "fuzz", .rng = &rng };
-    struct world w = { .now_us = 1000000 };
-    if (wzp_relay_new(&w.relay, &config) != 0)
-        abort();
-    furnish(&w, &rng);
-    struct wz_reader in = wz_reader(wz_bytes(data, size));
-    play(&w, &in);
-    wzp_relay_free(w.relay);
+    const struct wzp_relay_config configs[] = {
+        { .build = "fuzz", .rng = &rng },
+        { .build = "fuzz",
+          .rng = &rng,
+          .require_token = true,
+          .strict_privacy = true,
+          .source_offers_per_minute = 2,
+          .source_reflects_per_minute = 2,
+          .source_registrations_per_minute = 3 },
+    };
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        struct world w = { .now_us = 1000000 };
+        struct wz_reader in = wz_reader(wz_bytes(data, size));
+        if (wzp_relay_new(&w.relay, &configs[i]) != 0)
+            abort();
+        if (i == 0)
+            furnish(&w, &rng);
+        else
+            leave_bare(&w);
+        play(&w, &in);
+        wzp_relay_free(w.relay);
+    }
     return 0;
 }
