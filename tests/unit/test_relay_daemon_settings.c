@@ -344,6 +344,34 @@ static void metrics_are_well_formed(void **state)
     free(page);
 }
 
+static void every_metric_is_in_the_document(void **state)
+{
+    struct world *w = *state;
+    char *rest, name[96], quoted[100], *document = calloc(1, HTTP_CLIENT_MAX);
+    size_t metrics = 0;
+    FILE *file = fopen(WZP_SOURCE_DIR "/docs/relay.md", "r");
+    assert_non_null(file);
+    assert_true(fread(document, 1, HTTP_CLIENT_MAX - 1, file) > 0);
+    fclose(file);
+    start(w, NULL,
+          (const char *const[]){ "--metrics-listen", "127.0.0.1:0", "--auth-url", "http://127.0.0.1:1/", NULL });
+    char *page = strdup(get(w, "GET /metrics", 200));
+    for (char *line = strtok_r(page, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (sscanf(line, "# TYPE wzp_relay%95s", name) != 1)
+            continue;
+        metrics++;
+        snprintf(quoted, sizeof quoted, "%s`", name);
+        if (strstr(document, quoted))
+            continue;
+        snprintf(quoted, sizeof quoted, "%s{", name);
+        if (!strstr(document, quoted))
+            fail_msg("docs/relay.md does not know wzp_relay%s", name);
+    }
+    assert_true(metrics > 30);
+    free(page);
+    free(document);
+}
+
 static void pages_tell_health_and_refuse_everything_else(void **state)
 {
     struct world *w = *state;
@@ -466,6 +494,7 @@ int main(void)
         TEST(metrics_have_the_names_of_the_reference_and_count),
         TEST(metrics_of_our_own_count_users_calls_refusals_and_quic),
         TEST(metrics_are_well_formed),
+        TEST(every_metric_is_in_the_document),
         TEST(pages_tell_health_and_refuse_everything_else),
         TEST(draining_relay_is_alive_and_not_ready),
         TEST(metrics_port_in_use_stops_the_start),
