@@ -80,7 +80,7 @@ static int end_stage(void **state)
     end_program(&s->carol);
     wzp_relay_server_free(s->relay);
     wz_loop_free(s->loop);
-    static const char *const files[] = { "alice", "bob", "carol", "back.wav", "new/seed", "new", "" };
+    static const char *const files[] = { "alice", "bob", "carol", "back.wav", "words", "pins", "new/seed", "new", "" };
     char path[128];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", s->dir, files[i]);
@@ -232,8 +232,12 @@ static void wrong_arguments_are_named_and_exit_with_2(void **state)
         { ARGS("--codec", "Codec2_3200", "register"), "opus24k" },
         { ARGS("--accept", "maybe", "answer"), "trusted" },
         { ARGS("--tone", "440", "--echo", "answer"), "only one of" },
-        { ARGS("--stun", "a", "--stun", "b", "--stun", "c", "--stun", "d", "--stun", "e", "ping"),
-          "at most 4" },
+        { ARGS("--seed", "00", "--mnemonic", "abandon", "identity"), "only one of" },
+        { ARGS("--peer-direct-addr", "example.org:1", "room", "x"), "A.B.C.D:P" },
+        { ARGS("--peer-direct-addr", "192.0.2.1:0", "room", "x"), "A.B.C.D:P" },
+        { ARGS("--port", "65536", "ping"), "1..65535" },
+        { ARGS("--port", "1.5", "ping"), "whole" },
+        { ARGS("--stun", "a", "--stun", "b", "--stun", "c", "--stun", "d", "--stun", "e", "ping"), "at most 4" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(run(s, cases[i].args), 2);
@@ -281,6 +285,51 @@ static void identity_is_made_on_first_use_and_kept(void **state)
     assert_null(strstr(s->bob.text, "a new identity"));
 }
 
+#define SEED_0  "0000000000000000000000000000000000000000000000000000000000000000"
+#define PRINT_0 "27ba:36eb:371e:ea99:e7d0:ee57:3165:e50e"
+#define WORDS_0                                                                                                        \
+    "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon "                 \
+    "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
+
+static void identity_is_printed_with_its_24_words_only_when_asked(void **state)
+{
+    struct stage *s = *state;
+    assert_int_equal(run(s, ARGS("identity", "--seed", SEED_0)), 0);
+    assert_string_equal(s->alice.text, PRINT_0 "\n");
+    assert_int_equal(run(s, ARGS("identity", "--seed", SEED_0, "--show-mnemonic")), 0);
+    assert_string_equal(s->alice.text, PRINT_0 "\n" WORDS_0 "\n");
+    assert_int_equal(run(s, ARGS("--json", "identity", "--seed", SEED_0)), 0);
+    assert_string_equal(s->alice.text, "{\"event\":\"identity\",\"fingerprint\":\"" PRINT_0 "\"}\n");
+}
+
+static void twenty_four_words_give_the_identity_back(void **state)
+{
+    struct stage *s = *state;
+    char path[128];
+    assert_int_equal(run(s, ARGS("identity", "--mnemonic", WORDS_0)), 0);
+    assert_string_equal(s->alice.text, PRINT_0 "\n");
+    (void)snprintf(path, sizeof path, "%s/words", s->dir);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_true(fputs("  " WORDS_0 "\n", out) >= 0);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(run(s, ARGS("identity", "--mnemonic-file", path)), 0);
+    assert_string_equal(s->alice.text, PRINT_0 "\n");
+}
+
+static void seeds_and_words_that_are_wrong_are_named(void **state)
+{
+    struct stage *s = *state;
+    assert_int_equal(run(s, ARGS("identity", "--seed", "12")), 1);
+    assert_non_null(strstr(s->alice.text, "64 hex digits"));
+    assert_int_equal(run(s, ARGS("identity", "--mnemonic", "abandon potato")), 1);
+    assert_non_null(strstr(s->alice.text, "24 words"));
+    assert_int_equal(run(s, ARGS("identity", "--mnemonic", "abandon xyzzy")), 1);
+    assert_non_null(strstr(s->alice.text, "word 2"));
+    assert_int_equal(run(s, ARGS("identity", "--mnemonic-file", "/nonexistent")), 1);
+    assert_non_null(strstr(s->alice.text, "/nonexistent: No such file"));
+}
+
 /* ---- questions to the relay ---- */
 
 static void version_reflect_and_ping_are_answered(void **state)
@@ -318,12 +367,11 @@ static void call_with_echo_brings_the_tone_back_and_tells_each_step(void **state
     start(s, &s->bob, "bob", ARGS("--echo", "--ring-delay", "0.2", "answer"));
     fingerprint_of(s, &s->bob, bob);
     start(s, &s->alice, "alice",
-          ARGS("--alias", "Alice", "--number", "030", "--tone", "1000", "--record", back, "--duration", "2.5",
-               "call", bob));
+          ARGS("--alias", "Alice", "--number", "030", "--tone", "1000", "--record", back, "--duration", "2.5", "call",
+               bob));
     assert_int_equal(exit_code(s, &s->alice), 0);
     assert_int_equal(exit_code(s, &s->bob), 0);
-    static const char *const steps[] = { "registered", "ringing", "answered", "setup",
-                                         "path",       "media",   "ended" };
+    static const char *const steps[] = { "registered", "ringing", "answered", "setup", "path", "media", "ended" };
     const char *pos = s->alice.text;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char event[64];
@@ -425,12 +473,10 @@ struct stun_server {
     unsigned requests;
 };
 
-static void answer_stun(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
-                        const struct wz_addr *local)
+static void answer_stun(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local)
 {
-    static const uint8_t mapped[12] = {
-        0, 0x20, 0, 8, 0, 1, 0x15 ^ 0x21, 0xb3 ^ 0x12, 203 ^ 0x21, 0 ^ 0x12, 113 ^ 0xa4, 9 ^ 0x42
-    };
+    static const uint8_t mapped[12] = { 0,           0x20,        0,          8,        0,          1,
+                                        0x15 ^ 0x21, 0xb3 ^ 0x12, 203 ^ 0x21, 0 ^ 0x12, 113 ^ 0xa4, 9 ^ 0x42 };
     struct stun_server *server = arg;
     uint8_t answer[32] = { 1, 1, 0, sizeof mapped };
     (void)local;
@@ -453,8 +499,7 @@ static void address_that_stun_shows_is_told_to_the_callee(void **state)
     const struct wz_addr local = wz_udp_local(server.udp);
     start(s, &s->bob, "bob", ARGS("--accept", "trusted", "--ring-delay", "0.1", "answer"));
     fingerprint_of(s, &s->bob, bob);
-    start(s, &s->alice, "alice",
-          ARGS("--stun", wz_addr_format(&local, stun), "--duration", "0.1", "call", bob));
+    start(s, &s->alice, "alice", ARGS("--stun", wz_addr_format(&local, stun), "--duration", "0.1", "call", bob));
     assert_int_equal(exit_code(s, &s->alice), 0);
     assert_int_equal(exit_code(s, &s->bob), 0);
     wz_udp_free(server.udp);
@@ -504,6 +549,81 @@ static void room_carries_sound_between_two(void **state)
     assert_int_equal(exit_code(s, &s->bob), 0);
 }
 
+static uint16_t free_port(struct stage *s)
+{
+    struct wz_udp *udp = NULL;
+    struct wz_udp_config config = { .fd = -1 };
+    assert_int_equal(wz_addr_parse_ip("0.0.0.0", 0, &config.bind), 0);
+    assert_int_equal(wz_udp_new(&udp, s->loop, &config), 0);
+    const uint16_t port = wz_udp_local(udp).port;
+    wz_udp_free(udp);
+    return port;
+}
+
+/** Each names the other as its only peer, at a port of its own. */
+static void start_room_pair(struct stage *s, bool alice_goes_direct)
+{
+    char a[8], b[8], at_a[32], at_b[32];
+    (void)snprintf(a, sizeof a, "%u", free_port(s));
+    (void)snprintf(b, sizeof b, "%u", free_port(s));
+    (void)snprintf(at_a, sizeof at_a, "127.0.0.1:%s", a);
+    (void)snprintf(at_b, sizeof at_b, "127.0.0.1:%s", b);
+    start(s, &s->bob, "bob", ARGS("--port", b, "--peer-direct-addr", at_a, "--tone", "700", "room", "ops"));
+    start(s, &s->alice, "alice",
+          ARGS("--port", a, "--peer-direct-addr", at_b, "--duration", "1.5", "room", "ops",
+               alice_goes_direct ? NULL : "--no-direct"));
+}
+
+static void room_with_peer_direct_addr_goes_past_the_relay(void **state)
+{
+    struct stage *s = *state;
+    struct wzp_relay_stats stats;
+    start_room_pair(s, true);
+    expect(s, &s->alice, "\"event\":\"path\"");
+    expect(s, &s->bob, "\"path\":\"direct\",\"remote\":\"127.0.0.1:");
+    expect(s, &s->alice, "\"path\":\"direct\",\"remote\":\"127.0.0.1:");
+    wzp_relay_server_stats(s->relay, &stats);
+    const uint64_t carried = stats.packets_forwarded;
+    assert_int_equal(exit_code(s, &s->alice), 0);
+    wzp_relay_server_stats(s->relay, &stats);
+    assert_int_equal(stats.packets_forwarded, carried);
+    kill(s->bob.pid, SIGINT);
+    assert_int_equal(exit_code(s, &s->bob), 0);
+}
+
+static void no_direct_keeps_a_room_on_the_relay(void **state)
+{
+    struct stage *s = *state;
+    start_room_pair(s, false);
+    assert_int_equal(exit_code(s, &s->alice), 0);
+    assert_non_null(strstr(s->alice.text, "\"path\":\"relay\""));
+    assert_null(strstr(s->alice.text, "\"path\":\"direct\""));
+    assert_null(strstr(s->bob.text, "\"path\":\"direct\""));
+    kill(s->bob.pid, SIGINT);
+    assert_int_equal(exit_code(s, &s->bob), 0);
+}
+
+static void strict_client_refuses_a_relay_that_was_exchanged(void **state)
+{
+    struct stage *s = *state;
+    char pins[128];
+    (void)snprintf(pins, sizeof pins, "%s/pins", s->dir);
+    start(s, &s->alice, "alice", ARGS("--strict", "--pin-file", pins, "--duration", "0.5", "register"));
+    assert_int_equal(exit_code(s, &s->alice), 0);
+    struct wzp_relay_server_config config = { .relay = { .build = "relay-2", .rng = &wz_rng_system } };
+    config.relay.seed[0] = 99;
+    config.listen = wzp_relay_server_local(s->relay);
+    wzp_relay_server_free(s->relay);
+    assert_int_equal(wzp_relay_server_new(&s->relay, s->loop, &config), 0);
+    start(s, &s->alice, "alice", ARGS("--strict", "--pin-file", pins, "--duration", "0.5", "register"));
+    assert_int_equal(exit_code(s, &s->alice), 1);
+    assert_non_null(strstr(s->alice.text, "\"event\":\"unregistered\""));
+    assert_non_null(strstr(s->alice.text, "the certificate of relay 127.0.0.1:"));
+    assert_non_null(strstr(s->alice.text, pins));
+    start(s, &s->alice, "alice", ARGS("--duration", "0.5", "register")); /* not strict */
+    assert_int_equal(exit_code(s, &s->alice), 0);
+}
+
 int main(void)
 {
     wz_log_init(2, WZ_LOG_TEXT, WZ_LOG_ERROR);
@@ -513,6 +633,9 @@ int main(void)
         STORY(wrong_arguments_are_named_and_exit_with_2),
         STORY(files_and_hosts_that_do_not_exist_are_named),
         STORY(identity_is_made_on_first_use_and_kept),
+        STORY(identity_is_printed_with_its_24_words_only_when_asked),
+        STORY(twenty_four_words_give_the_identity_back),
+        STORY(seeds_and_words_that_are_wrong_are_named),
         STORY(version_reflect_and_ping_are_answered),
         STORY(relay_is_found_by_name),
         STORY(call_with_echo_brings_the_tone_back_and_tells_each_step),
@@ -524,6 +647,9 @@ int main(void)
         STORY(address_that_stun_shows_is_told_to_the_callee),
         STORY(hidden_addresses_do_not_reach_the_callee),
         STORY(room_carries_sound_between_two),
+        STORY(room_with_peer_direct_addr_goes_past_the_relay),
+        STORY(no_direct_keeps_a_room_on_the_relay),
+        STORY(strict_client_refuses_a_relay_that_was_exchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
