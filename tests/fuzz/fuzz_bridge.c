@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "gateway/media/bridge.h"
+#include "wzp/core/fec.h"
+#include "wzp/core/signal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -98,19 +100,54 @@ static void headed_rtp(struct world *w, uint8_t arg, struct wz_bytes payload)
         gw_bridge_rtp_packet(w->bridge, packet, (size_t)len, &w->from[0], w->now_us);
 }
 
+/* Blocks as senders of Codec2 make them, so that repair is reached: bare frames, then whole symbols. */
+static struct wz_bytes as_codec2(struct wzp_media_hdr *hdr, struct wz_bytes payload, uint8_t buf[WZP_FEC_SYMBOL_BYTES])
+{
+    const unsigned block = hdr->codec == WZP_CODEC_CODEC2_1200 ? 8 : 5, repair = block == 8 ? 8 : 3;
+    size_t len = block == 8 ? 6 : 8;
+
+    hdr->fec_block = (uint8_t)(hdr->seq / (block + repair));
+    hdr->fec_symbol = (uint8_t)(hdr->seq % (block + repair));
+    hdr->is_repair = hdr->fec_symbol >= block;
+    if (hdr->is_repair)
+        len = WZP_FEC_SYMBOL_BYTES;
+    memset(buf, 0, WZP_FEC_SYMBOL_BYTES);
+    if (payload.len > 0)
+        memcpy(buf, payload.data, payload.len < len ? payload.len : len);
+    return wz_bytes(buf, len);
+}
+
 static void headed_wzp(struct world *w, uint8_t arg, struct wz_bytes payload)
 {
-    const struct wzp_media_hdr hdr = {
+    struct wzp_media_hdr hdr = {
         .codec = (enum wzp_codec)(arg % WZP_CODEC_COUNT),
         .is_repair = arg > 250,
+        .has_report = arg % 50 == 49,
+        .report = { .loss = arg, .rtt_4ms = (uint8_t)(arg / 2) },
         .seq = w->wzp_seq++,
         .timestamp_ms = (uint32_t)(w->now_us / 1000),
     };
-    uint8_t datagram[WZP_MEDIA_DATAGRAM_MAX];
+    uint8_t datagram[WZP_MEDIA_DATAGRAM_MAX], codec2[WZP_FEC_SYMBOL_BYTES];
+
+    if (hdr.codec == WZP_CODEC_CODEC2_3200 || hdr.codec == WZP_CODEC_CODEC2_1200)
+        payload = as_codec2(&hdr, payload, codec2);
     const int len = wzp_media_encode(&hdr, payload, datagram, sizeof datagram);
 
     if (len > 0)
         gw_bridge_wzp_packet(w->bridge, wz_bytes(datagram, (size_t)len), w->now_us);
+}
+
+/* Arguments that are no digit choose a profile instead. */
+static void digit_or_profile(struct world *w, uint8_t arg)
+{
+    const struct gw_wzp_params params = { .profile = (enum wzp_codec)(arg % WZP_CODEC_COUNT) };
+
+    if (arg < 0x80)
+        (void)gw_bridge_play_digit(w->bridge, (char)arg, arg, w->now_us);
+    else if (arg < 0xf0)
+        (void)gw_bridge_set_profile(w->bridge, &params);
+    else
+        gw_bridge_quality_directive(w->bridge, wzp_tier_profile((enum wzp_tier)(arg % (WZP_TIER_STUDIO_64K + 1))));
 }
 
 static void take_step(struct world *w, enum step step, uint8_t arg, struct wz_bytes bytes)
@@ -144,7 +181,7 @@ static void take_step(struct world *w, enum step step, uint8_t arg, struct wz_by
         (void)gw_bridge_update_rtp(w->bridge, &w->params, w->now_us);
         break;
     case STEP_DIGIT:
-        (void)gw_bridge_play_digit(w->bridge, (char)arg, arg, w->now_us);
+        digit_or_profile(w, arg);
         break;
     case STEP_COUNT:
         break;

@@ -527,6 +527,99 @@ static void silence_lets_the_delay_shrink_at_once(void **state)
     assert_true(frames_needed[0] < 1000);
 }
 
+/* ---- rebuilt packets ---- */
+
+static int put_repaired(struct world *w, uint32_t n)
+{
+    const struct gw_jitter_packet packet = {
+        .seq = (uint16_t)n,
+        .timestamp = n * TICKS,
+        .duration_ticks = TICKS,
+        .payload = wz_bytes(&n, sizeof n),
+        .tag = 7,
+        .is_repaired = true,
+    };
+    return gw_jitter_put(w->j, &packet, w->now_us);
+}
+
+static void a_hold_lets_what_is_rebuilt_late_be_played_in_its_place(void **state)
+{
+    struct world w = new_world(20, 40, 200);
+    struct gw_jitter_stats stats;
+
+    (void)state;
+    gw_jitter_set_hold(w.j, 80000);
+    for (uint32_t n = 0; n < 100; n++) {
+        if (n % 5 != 1)
+            assert_int_equal(put(&w, n, w.now_us), 0);
+        if (n % 5 == 4)
+            assert_int_equal(put_repaired(&w, n - 3), 0);
+        (void)pop_at(&w, w.now_us);
+        w.now_us += FRAME_US;
+    }
+    gw_jitter_stats(w.j, &stats);
+    assert_false(w.out_of_order);
+    assert_int_equal(w.lost, 0);
+    assert_int_equal(stats.lost, 0);
+    assert_int_equal(stats.repaired, 20);
+    assert_true(stats.target_us >= 100000);
+    gw_jitter_free(w.j);
+}
+
+static void a_rebuilt_packet_that_is_late_or_known_changes_nothing(void **state)
+{
+    struct world w = new_world(20, 40, 200);
+    struct gw_jitter_stats before, after;
+
+    (void)state;
+    assert_int_equal(put_repaired(&w, 3), -ETIME); /* no stream yet */
+    for (uint32_t n = 0; n < 50; n++) {
+        if (n < 10 || n > 15)
+            assert_int_equal(put(&w, n, w.now_us), 0);
+        (void)pop_at(&w, w.now_us);
+        w.now_us += FRAME_US;
+    }
+    gw_jitter_stats(w.j, &before);
+    for (uint32_t n = 10; n < 16; n++) /* a run of them is no restarted stream */
+        assert_int_equal(put_repaired(&w, n), -ETIME);
+    assert_int_equal(put_repaired(&w, 49), -EEXIST);
+    assert_int_equal(put_repaired(&w, 200), -ETIME);
+    gw_jitter_stats(w.j, &after);
+    assert_memory_equal(&before, &after, sizeof before);
+    gw_jitter_free(w.j);
+}
+
+static void a_lost_frame_shows_the_next_packet_and_how_far_ahead_it_is(void **state)
+{
+    struct world w = new_world(20, 40, 200);
+    struct gw_jitter_out out = { 0 };
+    uint32_t ahead = 3;
+
+    (void)state;
+    for (uint32_t n = 0; n < 30; n++) {
+        const struct gw_jitter_packet packet = { .seq = (uint16_t)n,
+                                                 .timestamp = n * TICKS,
+                                                 .duration_ticks = TICKS,
+                                                 .payload = wz_bytes(&n, sizeof n),
+                                                 .tag = (uint8_t)n };
+        if (n < 20 || n > 22)
+            assert_int_equal(gw_jitter_put(w.j, &packet, w.now_us), 0);
+        if (n >= 2)
+            gw_jitter_pop(w.j, w.now_us, &out);
+        if (out.kind == GW_JITTER_FRAME)
+            assert_int_equal(out.tag, out.seq);
+        if (out.kind == GW_JITTER_LOST && out.fec.len > 0) {
+            assert_int_equal(out.tag, 23);
+            assert_int_equal(out.fec_ahead_ticks % TICKS, 0);
+            assert_true(out.fec_ahead_ticks / TICKS <= ahead);
+            ahead = out.fec_ahead_ticks / TICKS - 1;
+        }
+        w.now_us += FRAME_US;
+    }
+    assert_int_equal(ahead, 0); /* the last of the three stood right before it */
+    gw_jitter_free(w.j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +643,9 @@ int main(void)
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(clock_drift_is_followed),
         cmocka_unit_test(silence_lets_the_delay_shrink_at_once),
+        cmocka_unit_test(a_hold_lets_what_is_rebuilt_late_be_played_in_its_place),
+        cmocka_unit_test(a_rebuilt_packet_that_is_late_or_known_changes_nothing),
+        cmocka_unit_test(a_lost_frame_shows_the_next_packet_and_how_far_ahead_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
