@@ -20,7 +20,7 @@
 #define DEFAULT_SOURCE_SIGNED        12000
 #define DEFAULT_SOURCE_WAITING       256
 
-_Static_assert(sizeof(struct relay_conn) <= 288, "what a registered client costs the core");
+_Static_assert(sizeof(struct relay_conn) <= 256, "what a registered client costs the core");
 
 /** Room names with a meaning of their own (docs/wzp-wire.md "SNI"). */
 static const struct {
@@ -358,7 +358,7 @@ int wzp_relay_message(struct wzp_relay *relay, uint64_t conn_id, struct wz_bytes
     struct relay_conn *conn = relay_find_conn(relay, conn_id);
     if (conn && conn->state == RELAY_CONN_CHECKING)
         relay_park(relay, conn, body);
-    else if (conn && conn->state != RELAY_CONN_CLOSING)
+    else if (conn && conn->state != RELAY_CONN_NEW && conn->state != RELAY_CONN_CLOSING)
         relay_take_message(relay, conn, body);
     return relay_effects_end(relay, ret);
 }

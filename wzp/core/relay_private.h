@@ -29,8 +29,9 @@
 #define WZP_RELAY_DIRECTIVE_GAP_US UINT64_C(1000000)
 
 enum relay_conn_state {
-    RELAY_CONN_WAIT_TOKEN,    /**< AuthToken is due */
-    RELAY_CONN_CHECKING,      /**< the token's verdict is due */
+    RELAY_CONN_NEW,        /**< what it is for has not been looked at; it stays so when memory ran out, and is closed */
+    RELAY_CONN_WAIT_TOKEN, /**< AuthToken is due */
+    RELAY_CONN_CHECKING,   /**< the token's verdict is due */
     RELAY_CONN_WAIT_REGISTER, /**< `_signal`, RegisterPresence is due */
     RELAY_CONN_REGISTERED,
     RELAY_CONN_PROBE,      /**< registered under the zero key: asks for its address, is nobody */
