@@ -98,8 +98,7 @@ static void behind_a_private_relay_stun_answers(void **state)
 static void behind_a_private_relay_the_configured_address_goes_before_stun(void **state)
 {
     (void)state;
-    struct wzp_address_facts facts = { .reflect = "127.0.0.1:40001",
-                                       .public_address = addr("198.51.100.7:5000") };
+    struct wzp_address_facts facts = { .reflect = "127.0.0.1:40001", .public_address = addr("198.51.100.7:5000") };
     assert_string_equal(choose(&facts).reflexive, "198.51.100.7:5000");
     add_stun(&facts, "203.0.113.5:41000");
     assert_string_equal(choose(&facts).reflexive, "198.51.100.7:5000");
@@ -117,8 +116,7 @@ static void a_configured_address_that_is_not_public_does_not_count(void **state)
 static void two_public_mappings_are_a_symmetric_nat(void **state)
 {
     (void)state;
-    struct wzp_address_facts other_port = { .reflect = "203.0.113.5:40001" }, other_ip = other_port,
-                             two_stun = { 0 };
+    struct wzp_address_facts other_port = { .reflect = "203.0.113.5:40001" }, other_ip = other_port, two_stun = { 0 };
     add_stun(&other_port, "203.0.113.5:40002");
     add_stun(&other_ip, "203.0.113.6:40001");
     add_stun(&two_stun, "203.0.113.5:1");
@@ -157,8 +155,7 @@ static void mappings_of_different_families_never_contradict(void **state)
 static void a_configured_address_holds_behind_a_symmetric_nat(void **state)
 {
     (void)state;
-    struct wzp_address_facts facts = { .reflect = "203.0.113.5:40001",
-                                       .public_address = addr("198.51.100.7:5000") };
+    struct wzp_address_facts facts = { .reflect = "203.0.113.5:40001", .public_address = addr("198.51.100.7:5000") };
     add_stun(&facts, "203.0.113.5:40002");
     struct wzp_candidates got = choose(&facts);
     assert_true(got.symmetric);
@@ -181,8 +178,8 @@ static void host_addresses_are_filtered_and_kept_in_order(void **state)
     add_host(&facts, "192.168.1.10:5000");
     add_host(&facts, "[::ffff:10.0.0.1]:5000");
     add_host(&facts, "172.16.0.1:0");
-    static const char *const want[] = { "192.168.1.10:5000", "100.64.1.2:5000", "[2001:db8::1]:5001",
-                                        "[fd00::1]:5001", "10.0.0.1:5000" };
+    static const char *const want[] = { "192.168.1.10:5000", "100.64.1.2:5000", "[2001:db8::1]:5001", "[fd00::1]:5001",
+                                        "10.0.0.1:5000" };
     struct wzp_candidates got = choose(&facts);
     assert_int_equal(got.local_count, sizeof want / sizeof *want);
     for (size_t i = 0; i < got.local_count; i++)
@@ -215,6 +212,106 @@ static void counts_beyond_the_arrays_are_cut(void **state)
     struct wzp_candidates got = choose(&facts);
     assert_int_equal(got.local_count, WZP_SIGNAL_MAX_ADDRS);
     assert_string_equal(got.reflexive, "203.0.113.5:40001");
+}
+
+static void loopback_host_is_told_only_where_every_peer_is_on_this_machine(void **state)
+{
+    (void)state;
+    struct wzp_address_facts facts = {
+        .reflect = "127.0.0.1:4000", .share_local = true, .host_count = 1, .host = { addr("127.0.0.1:4000") }
+    };
+    struct wzp_candidates got = choose(&facts);
+    assert_string_equal(got.reflexive, "");
+    assert_int_equal(got.local_count, 0);
+    facts.share_loopback = true;
+    got = choose(&facts);
+    assert_string_equal(got.reflexive, ""); /* it still says nothing about a NAT */
+    assert_int_equal(got.local_count, 1);
+}
+
+/* ---- whom to dial ---- */
+
+static struct wzp_addr_list list_of(size_t count, char **texts)
+{
+    struct wzp_addr_list list = { .count = count };
+    memcpy(list.text, texts, count * sizeof *texts);
+    return list;
+}
+
+static void assert_dials(const char *reflexive, const struct wzp_addr_list *local, const struct wzp_dial_policy *policy,
+                         size_t max, size_t count, const char *const *expect)
+{
+    struct wz_addr got[WZP_SIGNAL_MAX_ADDRS + 1];
+    char text[WZ_ADDR_TEXT_MAX];
+    assert_int_equal(wzp_candidates_to_dial(reflexive, local, policy, got, max), count);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(wz_addr_format(&got[i], text), expect[i]);
+}
+
+static void reference_is_dialled_at_its_ipv4_hosts_and_then_its_mapping(void **state)
+{
+    (void)state;
+    char *texts[] = { (char[]){ "[2001:db8::1]:5" }, (char[]){ "10.0.0.1:5" }, (char[]){ "10.0.0.1:5" },
+                      (char[]){ "192.168.1.1:5" } };
+    const struct wzp_addr_list local = list_of(4, texts);
+    const struct wz_addr own = addr("[2001:db8::9]:1"); /* what we have ourselves is not asked */
+    const struct wzp_dial_policy policy = { .reference = true, .own_count = 1, .own = &own };
+    assert_dials("9.9.9.9:5", &local, &policy, 8, 3,
+                 (const char *const[]){ "10.0.0.1:5", "192.168.1.1:5", "9.9.9.9:5" });
+}
+
+static void own_kind_is_dialled_at_hosts_of_our_families_first_and_others_last(void **state)
+{
+    (void)state;
+    char *texts[] = { (char[]){ "[2001:db8::1]:5" }, (char[]){ "10.0.0.1:5" } };
+    const struct wzp_addr_list local = list_of(2, texts);
+    const struct wz_addr own = addr("192.168.1.9:4000");
+    const struct wzp_dial_policy policy = { .own_count = 1, .own = &own };
+    assert_dials("9.9.9.9:5", &local, &policy, 8, 3,
+                 (const char *const[]){ "10.0.0.1:5", "9.9.9.9:5", "[2001:db8::1]:5" });
+}
+
+static void mapping_keeps_its_place_when_there_are_too_many_hosts(void **state)
+{
+    (void)state;
+    char text[6][WZ_ADDR_TEXT_MAX], *texts[6];
+    for (size_t i = 0; i < 6; i++) {
+        (void)snprintf(text[i], sizeof text[i], "10.0.0.%zu:5", i);
+        texts[i] = text[i];
+    }
+    const struct wzp_addr_list local = list_of(6, texts);
+    const struct wzp_dial_policy policy = { 0 };
+    assert_dials("9.9.9.9:5", &local, &policy, 4, 4,
+                 (const char *const[]){ "10.0.0.0:5", "10.0.0.1:5", "10.0.0.2:5", "9.9.9.9:5" });
+    assert_dials(NULL, &local, &policy, 4, 4,
+                 (const char *const[]){ "10.0.0.0:5", "10.0.0.1:5", "10.0.0.2:5", "10.0.0.3:5" });
+}
+
+static void what_is_no_address_of_a_peer_is_not_dialled(void **state)
+{
+    (void)state;
+    char *texts[] = { (char[]){ "junk" },        (char[]){ "10.0.0.1:0" },      (char[]){ "127.0.0.1:5" },
+                      (char[]){ "224.0.0.1:5" }, (char[]){ "169.254.1.1:5" },   (char[]){ "0.0.0.0:5" },
+                      (char[]){ "[::1]:5" },     (char[]){ "192.168.1.9:4000" } };
+    const struct wzp_addr_list local = list_of(8, texts);
+    const struct wz_addr own = addr("192.168.1.9:4000");
+    struct wzp_dial_policy policy = { .own_count = 1, .own = &own };
+    assert_dials("host.example:5", &local, &policy, 8, 0, NULL);
+    assert_dials(NULL, NULL, &policy, 8, 0, NULL);
+    policy.loopback = true; /* the relay is on this machine as well */
+    assert_dials("127.0.0.1:7", &local, &policy, 8, 4,
+                 (const char *const[]){ "127.0.0.1:5", "169.254.1.1:5", "127.0.0.1:7", "[::1]:5" });
+}
+
+static void announced_is_the_same_ip_with_any_port(void **state)
+{
+    (void)state;
+    const struct wz_addr told[] = { addr("10.0.0.1:5"), addr("9.9.9.9:5") };
+    const struct wz_addr same = addr("9.9.9.9:60000"), mapped = addr("[::ffff:9.9.9.9]:1"), other = addr("9.9.9.8:5");
+    assert_true(wzp_candidates_announced(&same, told, 2));
+    assert_true(wzp_candidates_announced(&mapped, told, 2));
+    assert_false(wzp_candidates_announced(&other, told, 2));
+    assert_false(wzp_candidates_announced(&same, told, 0));
 }
 
 static void missing_arguments_are_our_bug(void **state)
@@ -253,6 +350,12 @@ int main(void)
         cmocka_unit_test(host_addresses_are_filtered_and_kept_in_order),
         cmocka_unit_test(host_addresses_stay_at_home_unless_policy_shares_them),
         cmocka_unit_test(counts_beyond_the_arrays_are_cut),
+        cmocka_unit_test(loopback_host_is_told_only_where_every_peer_is_on_this_machine),
+        cmocka_unit_test(reference_is_dialled_at_its_ipv4_hosts_and_then_its_mapping),
+        cmocka_unit_test(own_kind_is_dialled_at_hosts_of_our_families_first_and_others_last),
+        cmocka_unit_test(mapping_keeps_its_place_when_there_are_too_many_hosts),
+        cmocka_unit_test(what_is_no_address_of_a_peer_is_not_dialled),
+        cmocka_unit_test(announced_is_the_same_ip_with_any_port),
         cmocka_unit_test(missing_arguments_are_our_bug),
         cmocka_unit_test(without_both_texts_there_is_no_role),
     };
