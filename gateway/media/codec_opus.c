@@ -32,8 +32,8 @@ struct gw_opus_decoder {
     OpusDecoder *opus;
     uint32_t rate_hz;
 #if HAS_DRED
-    OpusDREDDecoder *dred_decoder; /* NULL: this libopus was built without */
-    OpusDRED *dred;
+    OpusDRED *dred; /* NULL: this libopus was built without */
+    OpusDREDDecoder *dred_decoder;
 #endif
 };
 
@@ -47,11 +47,12 @@ static bool is_rate(uint32_t rate_hz)
 bool gw_opus_has_dred(void)
 {
 #if HAS_DRED
-    OpusDREDDecoder *decoder = opus_dred_decoder_create(NULL);
-    const bool has = decoder != NULL;
+    /* Built without, the library has the functions, and even gives a decoder; only this fails. */
+    OpusDRED *dred = opus_dred_alloc(NULL);
+    const bool has = dred != NULL;
 
-    if (decoder)
-        opus_dred_decoder_destroy(decoder);
+    if (dred)
+        opus_dred_free(dred);
     return has;
 #else
     return false;
@@ -192,9 +193,9 @@ int gw_opus_decoder_new(struct gw_opus_decoder **ret, uint32_t rate_hz)
         goto out;
     d->rate_hz = rate_hz;
 #if HAS_DRED
-    d->dred_decoder = opus_dred_decoder_create(NULL);
-    d->dred = d->dred_decoder ? opus_dred_alloc(NULL) : NULL;
-    if (d->dred_decoder && !d->dred)
+    d->dred = opus_dred_alloc(NULL);
+    d->dred_decoder = d->dred ? opus_dred_decoder_create(NULL) : NULL;
+    if (d->dred && !d->dred_decoder)
         goto out;
 #endif
     *ret = d, d = NULL, err = 0;
