@@ -118,7 +118,8 @@ struct wzp_relay_stats {
     uint64_t unexpected_signals; /**< known, but not here or not now */
     uint64_t refused_source;     /**< over a limit of their source */
     uint64_t auth_ok, auth_failed;
-    uint64_t quality_directives, replayed_handshakes, refused_unsigned;
+    uint64_t quality_directives; /**< changes told to a room, however many hear of one */
+    uint64_t replayed_handshakes, refused_unsigned;
     /** Media handshakes by duration, connected to CallAnswer: at most .001 .005 .01 .025 .05 .1 .25 .5 1 2.5 s, longer.
      *  Not cumulative. */
     uint64_t handshakes[WZP_RELAY_HANDSHAKE_BUCKETS], handshakes_sum_us;
