@@ -52,13 +52,15 @@ static void note_place(struct gw_repair_codec *c, const struct wzp_media_hdr *hd
 {
     struct gw_repair_block *b = block_of(c, hdr->fec_block);
     const uint32_t frame_ms = wzp_codec_frame_ms(hdr->codec);
+    const uint32_t bit = hdr->fec_symbol < GW_REPAIR_SYMBOLS ? 1u << hdr->fec_symbol : 0;
+    const bool is_reused = b->seen & bit && b->seq[hdr->fec_symbol] != hdr->seq;
 
-    if (!b->used || b->block != hdr->fec_block || now_us - b->last_us > BLOCK_LIFE_US)
+    if (!b->used || b->block != hdr->fec_block || is_reused || now_us - b->last_us > BLOCK_LIFE_US)
         *b = (struct gw_repair_block){ .used = true, .block = hdr->fec_block };
     b->last_us = now_us;
-    if (hdr->fec_symbol >= GW_REPAIR_SYMBOLS)
+    if (bit == 0)
         return;
-    b->seen |= 1u << hdr->fec_symbol;
+    b->seen |= bit;
     b->seq[hdr->fec_symbol] = hdr->seq;
     /* Repair packets all carry the time of the frame behind the block: symbol K's. */
     b->frame_ms[hdr->fec_symbol] =
