@@ -465,6 +465,20 @@ static void flood_of_half_open_handshakes_brings_retry_and_a_real_client_still_r
 
 /* ---- counters from another thread ---- */
 
+static void quality_reports_in_datagrams_bring_a_directive_at_once(void **state)
+{
+    struct world *w = *state;
+    const uint8_t lossy[20] = { 0x02, [16] = 60, 10, 0, 200 }; /* Opus with a report of 23 % loss */
+    struct wzp_signal directive;
+    struct relay_peer *alice = join(w, ALICE, "ops", 1), *bob = join(w, BOB, "ops", 2);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(wzp_quic_send_datagram(alice->conn, wz_bytes(lossy, sizeof lossy)), 0);
+    wait_for(w, alice, WZP_SIG_QUALITY_DIRECTIVE, &directive);
+    assert_string_equal(directive.quality_directive.reason, "weakest link: Catastrophic");
+    wzp_signal_done(&directive);
+    assert_true(wz_list_is_empty(&bob->inbox)); /* it has sent no report */
+}
+
 struct reader {
     struct wzp_relay_server *server;
     atomic_bool stop;
@@ -533,6 +547,7 @@ int main(void)
         TEST(token_that_cannot_be_asked_about_is_refused),
         TEST(verdict_for_a_connection_that_is_gone_is_ignored),
         TEST(flood_of_half_open_handshakes_brings_retry_and_a_real_client_still_registers),
+        TEST(quality_reports_in_datagrams_bring_a_directive_at_once),
         TEST(counters_may_be_read_from_another_thread_while_media_flows),
     };
     wz_log_init(STDERR_FILENO, WZ_LOG_TEXT, WZ_LOG_ERROR);
