@@ -229,7 +229,7 @@ static void wrong_arguments_are_named_and_exit_with_2(void **state)
         { ARGS("--duration", "-1", "register"), "seconds" },
         { ARGS("--duration", "nan", "register"), "seconds" },
         { ARGS("--tone", "5", "register"), "20..20000" },
-        { ARGS("--codec", "Codec2_3200", "register"), "opus24k" },
+        { ARGS("--codec", "opus7k", "register"), "opus24k" },
         { ARGS("--accept", "maybe", "answer"), "trusted" },
         { ARGS("--tone", "440", "--echo", "answer"), "only one of" },
         { ARGS("--seed", "00", "--mnemonic", "abandon", "identity"), "only one of" },

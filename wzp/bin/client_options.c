@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "wzp/base/addr.h"
+#include "wzp/bin/client_audio.h"
 
 #define DEFAULT_RELAY "127.0.0.1:4433"
 #define SECONDS_MAX   1e6
@@ -50,7 +50,13 @@ static const char help_text[] =
     "      --tone HZ            send a sine\n"
     "      --echo               send back what arrives\n"
     "      --record FILE.wav    write what arrives (48 kHz mono, from the moment media is up)\n"
-    "      --codec NAME         opus6k, opus16k, opus24k (default), opus32k, opus48k or opus64k\n"
+    "      --codec NAME         what to send (default opus24k):"
+    "\n"
+    "                           good, degraded, catastrophic, studio-32k, studio-48k, studio-64k, codec2-1200,\n"
+    "                           codec2-3200, opus6k, opus16k, opus24k, opus32k, opus48k, opus64k, or auto: the best\n"
+    "                           that reports and the relay allow\n"
+    "      --suppress-silence   send comfort noise for silent stretches\n"
+    "      --quiet              send nothing, instead of silence, when none of these says what\n"
     "\n"
     "call:\n"
     "      --number N           number that a gateway shall dial for us\n"
@@ -115,18 +121,6 @@ static int parse_accept(const char *text, enum wzp_accept_mode *ret)
     return 0;
 }
 
-static int parse_codec(const char *text, enum wzp_codec *ret)
-{
-    for (int i = 0; i < WZP_CODEC_COUNT; i++) {
-        const enum wzp_codec codec = (enum wzp_codec)i;
-        if (wzp_codec_is_opus(codec) && strcasecmp(text, wzp_codec_name(codec)) == 0) {
-            *ret = codec;
-            return 0;
-        }
-    }
-    return usage_error("--codec", text, "opus6k, opus16k, opus24k, opus32k, opus48k or opus64k");
-}
-
 enum {
     OPT_RELAY = 256,
     OPT_SEED_FILE,
@@ -153,6 +147,8 @@ enum {
     OPT_PIN_FILE,
     OPT_PEER_DIRECT,
     OPT_PORT,
+    OPT_QUIET,
+    OPT_SUPPRESS_SILENCE,
 };
 
 static const struct option long_options[] = {
@@ -181,6 +177,8 @@ static const struct option long_options[] = {
     { "pin-file", required_argument, NULL, OPT_PIN_FILE },
     { "peer-direct-addr", required_argument, NULL, OPT_PEER_DIRECT },
     { "port", required_argument, NULL, OPT_PORT },
+    { "quiet", no_argument, NULL, OPT_QUIET },
+    { "suppress-silence", no_argument, NULL, OPT_SUPPRESS_SILENCE },
     { "version", no_argument, NULL, 'V' },
     { "help", no_argument, NULL, 'h' },
     { 0 },
@@ -252,9 +250,20 @@ static bool *switch_option(int option, struct client_options *ret)
         return &ret->strict;
     case OPT_SHOW_MNEMONIC:
         return &ret->show_mnemonic;
+    case OPT_QUIET:
+        return &ret->quiet;
+    case OPT_SUPPRESS_SILENCE:
+        return &ret->suppress_silence;
     default:
         return NULL;
     }
+}
+
+static void print_version(void)
+{
+    char features[128];
+    client_audio_features(features, sizeof features);
+    printf("wzp-client " WZP_VERSION " (%s)\n", features);
 }
 
 static int take_option(int option, struct client_options *ret)
@@ -279,11 +288,13 @@ static int take_option(int option, struct client_options *ret)
     case OPT_STUN:
         return take_stun(ret);
     case OPT_CODEC:
-        return parse_codec(optarg, &ret->codec);
+        return client_codec_parse(optarg, &ret->codec, &ret->codec_auto) < 0
+                   ? usage_error("--codec", optarg, CLIENT_CODEC_NAMES)
+                   : 0;
     case OPT_ACCEPT:
         return parse_accept(optarg, &ret->accept);
     case 'V':
-        puts("wzp-client " WZP_VERSION);
+        print_version();
         return 1;
     case 'h':
         fputs(help_text, stdout);

@@ -52,6 +52,8 @@ struct client_options {
     double ring_delay_s;
     enum wzp_accept_mode accept;
     enum wzp_codec codec;
+    bool codec_auto; /**< codec is the best one to use: reports and the relay may lower it */
+    bool quiet, suppress_silence;
 };
 
 /** 0; 1: printed what was asked for, nothing to do; -EINVAL: said on standard error what is wrong. */

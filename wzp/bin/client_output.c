@@ -281,7 +281,12 @@ void client_output_media(const struct client_output *out, const char *call_id, c
     put(line, "loss_pct", json_real(stats->loss_pct));
     put(line, "jitter_ms", json_real(stats->jitter_ms));
     put(line, "codec", text(stats->codec));
+    put(line, "codec_tx", text(stats->codec_tx));
     put(line, "concealed", json_integer((json_int_t)stats->concealed));
+    put(line, "repaired", json_integer((json_int_t)stats->repaired));
+    put(line, "unrepaired", json_integer((json_int_t)stats->unrepaired));
+    put(line, "reports_rx", json_integer((json_int_t)stats->reports_rx));
+    put(line, "reports_tx", json_integer((json_int_t)stats->reports_tx));
     put(line, "undecodable", json_integer((json_int_t)stats->undecodable));
     put(line, "final", json_boolean(is_final));
     print_line(line);

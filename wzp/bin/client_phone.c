@@ -32,6 +32,7 @@ struct client_phone {
     struct wzp_line_call *call;
     bool was_up, ticking;
     struct client_audio *audio;
+    struct wzp_line_media_stats path_before; /**< a second ago */
     uint64_t tick_at_us, second_at_us;
     struct wz_timer wait, dial, ring, tick, every_second, duration, linger;
 };
@@ -98,6 +99,9 @@ static void begin_media(struct client_phone *phone)
     const struct client_options *options = phone->options;
     const struct client_audio_config config = {
         .codec = options->codec,
+        .adapts = options->codec_auto,
+        .quiet = options->quiet,
+        .suppress_silence = options->suppress_silence,
         .play = phone->play,
         .tone_hz = options->tone_hz,
         .echo = options->echo,
@@ -105,6 +109,7 @@ static void begin_media(struct client_phone *phone)
     };
     const uint64_t now_us = wz_loop_now_us(phone->loop);
     phone->was_up = true;
+    phone->path_before = (struct wzp_line_media_stats){ 0 };
     const int err = client_audio_new(&phone->audio, &config);
     if (err < 0) {
         fprintf(stderr, "wzp-client: cannot begin the media%s%s: %s\n", options->record ? ", recording " : "",
@@ -126,17 +131,32 @@ static void on_tick(void *arg)
         phone->tick_at_us = now_us;
     for (; phone->tick_at_us <= now_us; phone->tick_at_us += CLIENT_TICK_US) {
         uint8_t buf[WZP_MEDIA_DATAGRAM_MAX];
-        const size_t len = client_audio_tick(phone->audio, phone->tick_at_us, buf);
-        if (len)
+        for (size_t len = client_audio_tick(phone->audio, phone->tick_at_us, buf); len;
+             len = client_audio_next(phone->audio, buf))
             (void)wzp_line_send(phone->call, wz_bytes(buf, len)); /* as lossy as the network */
     }
     wz_timer_set(&phone->tick, phone->tick_at_us);
+}
+
+/** What the connection lost in the last second, for our quality reports. */
+static void tell_path(struct client_phone *phone)
+{
+    struct client_audio_stats audio;
+    struct wzp_line_media_stats path;
+    client_audio_stats(phone->audio, &audio);
+    wzp_line_call_stats(phone->call, &path);
+    const uint64_t sent = path.packets_tx - phone->path_before.packets_tx;
+    const uint64_t lost = path.packets_lost - phone->path_before.packets_lost;
+    phone->path_before = path;
+    client_audio_set_path_stats(phone->audio, sent ? (uint32_t)((lost < sent ? lost : sent) * 100000 / sent) : 0,
+                                path.rtt_us / 1000, (uint32_t)audio.jitter_ms);
 }
 
 static void on_every_second(void *arg)
 {
     struct client_phone *phone = arg;
     print_media(phone, false);
+    tell_path(phone);
     phone->second_at_us += SECOND_US;
     wz_timer_set(&phone->every_second, phone->second_at_us);
     if (ferror(stdout))
@@ -298,6 +318,10 @@ static void handle(struct client_phone *phone, const struct wzp_line_event *even
         break;
     case WZP_LINE_MEDIA_DOWN:
         stop_ticking(phone);
+        break;
+    case WZP_LINE_QUALITY:
+        if (phone->audio)
+            client_audio_directive(phone->audio, event->profile);
         break;
     case WZP_LINE_PATH:
         if (phone->audio &&
