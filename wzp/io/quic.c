@@ -80,6 +80,7 @@ static void take_config(struct wzp_quic *quic, struct wz_loop *loop, const struc
     quic->idle_ms = or_default(config->idle_ms, DEFAULT_IDLE_MS);
     quic->keepalive_ms = or_default(config->keepalive_ms, DEFAULT_KEEPALIVE_MS);
     quic->handshake_ms = or_default(config->handshake_ms, DEFAULT_HANDSHAKE_MS);
+    quic_memory_init(&quic->memory);
     wz_list_init(&quic->conns);
     wz_list_init(&quic->dirty);
     wz_flush_init(&quic->flush, loop, on_flush, quic);
@@ -135,6 +136,7 @@ void wzp_quic_free(struct wzp_quic *quic)
     wz_flush_cancel(&quic->flush);
     wz_udp_free(quic->udp); /* flushes */
     quic_pool_done(&quic->pool);
+    quic_memory_done(&quic->memory);
     quic_tls_done(&quic->tls);
     wz_hash_done(&quic->cids);
     wz_hash_done(&quic->tokens);

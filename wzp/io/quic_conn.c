@@ -222,7 +222,8 @@ static int make_server(struct wzp_quic_conn *conn, const ngtcp2_callbacks *cb, n
                                                      &scid) != 0)
         return -ENOMEM;
     params->stateless_reset_token_present = 1;
-    if (ngtcp2_conn_server_new(&conn->qc, &hd->scid, &scid, &path, hd->version, cb, settings, params, NULL, conn) != 0)
+    if (ngtcp2_conn_server_new(&conn->qc, &hd->scid, &scid, &path, hd->version, cb, settings, params,
+                               &conn->quic->memory.mem, conn) != 0)
         return -ENOMEM;
     err = quic_conn_add_cid(conn, &quic->cids, scid.data, scid.datalen);
     if (!err) /* the client uses its own choice until it has seen ours */
@@ -238,8 +239,8 @@ static int make_client(struct wzp_quic_conn *conn, const ngtcp2_callbacks *cb, c
 
     random_cid(conn->quic, &scid);
     random_cid(conn->quic, &dcid);
-    if (ngtcp2_conn_client_new(&conn->qc, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, cb, settings, params, NULL, conn) !=
-        0)
+    if (ngtcp2_conn_client_new(&conn->qc, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1, cb, settings, params,
+                               &conn->quic->memory.mem, conn) != 0)
         return -ENOMEM;
     return quic_conn_add_cid(conn, &conn->quic->cids, scid.data, scid.datalen);
 }

@@ -7,6 +7,7 @@
  *   quic_write.c     what leaves: the packet loop
  *   quic_stream.c    framed messages on streams
  *   quic_datagram.c  datagram queue and buffer pool
+ *   quic_memory.c    where ngtcp2's blocks come from
  *   quic_tls.c       GnuTLS
  *
  * Rules: ngtcp2 is never entered for a connection that is already inside it. Public functions that a handler may call
@@ -21,6 +22,7 @@
 #include "wzp/base/list.h"
 #include "wzp/io/quic.h"
 #include "wzp/io/quic_compat.h"
+#include "wzp/io/quic_memory.h"
 #include "wzp/io/quic_tls.h"
 #include "wzp/rt/loop.h"
 #include "wzp/rt/udp.h"
@@ -97,6 +99,7 @@ struct wzp_quic {
     struct wz_list conns;      /**< all, those that only remember a close included */
     struct wz_list dirty;      /**< have something to write */
     struct quic_buffer_pool pool;
+    struct quic_memory memory;
     uint8_t secret[QUIC_SECRET_BYTES]; /**< stateless reset and Retry tokens */
     unsigned max_connections, max_handshakes;
     unsigned idle_ms, keepalive_ms, handshake_ms;
