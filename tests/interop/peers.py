@@ -7,6 +7,7 @@ import importlib
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -19,9 +20,30 @@ del registry.CASES[:]
 for source in sorted(pathlib.Path(__file__).resolve().parent.glob("peers_*.py")):
     importlib.import_module(source.stem)
 
-from peers_common import PEER_PROGRAMS  # noqa: E402
+from peers_common import PEER_PROGRAMS, PUBLIC_CASES, PUBLIC_NET  # noqa: E402
 
 AT_ONCE = 2
+
+
+def run_cases(chosen, args):
+    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
+    try:
+        return all(pool.map(lambda entry: run_case(entry, args), chosen))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def run_in_public_network(chosen, args):
+    """Runs this program again, for these cases, in a network of its own."""
+    enter = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    done = subprocess.run([*enter, sys.executable, __file__, "--public", "--bin", args.bin, "--at-once", str(args.at_once),
+                           *(entry.name for entry in chosen)])
+    return done.returncode == 0
+
+
+def make_public_network():
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "address", "add", PUBLIC_NET, "dev", "lo"], check=True)
 
 
 def main():
@@ -29,6 +51,7 @@ def main():
     parser.add_argument("--bin", default="build/asan/bin", help="programs under test")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--public", action="store_true", help=argparse.SUPPRESS)  # we are in a network of our own
     parser.add_argument("case", nargs="*", help="names, or parts of them; default: all")
     args = parser.parse_args()
     args.fast_bin = None
@@ -40,12 +63,13 @@ def main():
     if missing:
         print(f"FAIL peers: {', '.join(missing)} must name the programs of the reference implementation (docs/interop.md)")
         return 1
-    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
-    try:
-        results = list(pool.map(lambda entry: run_case(entry, args), chosen))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return 0 if results and all(results) else 1
+    if args.public:
+        make_public_network()
+        return 0 if run_cases([entry for entry in chosen if entry.name in PUBLIC_CASES], args) else 1
+    local = [entry for entry in chosen if entry.name not in PUBLIC_CASES]
+    public = [entry for entry in chosen if entry.name in PUBLIC_CASES]
+    results = [run_cases(local, args), not public or run_in_public_network(public, args)]
+    return 0 if chosen and all(results) else 1
 
 
 if __name__ == "__main__":

@@ -99,9 +99,10 @@ class OurRelay:
     label = "our_relay"
     declined = "Declined"
 
-    def __init__(self, one):
-        self.relay = Relay(one).start()
-        self.address = self.relay.address
+    def __init__(self, one, host=LOOPBACK):
+        self.relay = Relay(one)
+        self.address = self.relay.address = f"{host}:{self.relay.port}"
+        self.relay.start()
 
 
 class RustRelay:
@@ -109,8 +110,8 @@ class RustRelay:
     variable = "WZP_PEER_RELAY"
     declined = "Normal"  # what it makes of an answer that rejects
 
-    def __init__(self, one):
-        self.address = f"{LOOPBACK}:{free_port()}"
+    def __init__(self, one, host=LOOPBACK):
+        self.address = f"{host}:{free_port()}"
         self.program = peer(one, self.label.replace("_", "-"), self.variable, "--listen", self.address)
         logged(self.program, "Listening for connections")
 
@@ -126,12 +127,24 @@ class SeedRelay(RustRelay):
 
 RELAYS = (OurRelay, RustRelay, SeedRelay)
 
+# A network of its own where addresses are public ones, as nobody advertises a loopback address. All of PUBLIC_NET is local
+# there, and who binds nothing speaks from PUBLIC_HOST.
+PUBLIC_HOST = "203.0.113.1"
+PUBLIC_NET = f"{PUBLIC_HOST}/24"
+PUBLIC_CASES = set()        # names of the cases that want it
+
 
 def add_case(name, function, relay):
     """A case of the name, function(one, relay) with relay made first."""
     def run(one):
         function(one, relay(one))
     registry.CASES.append(registry.Entry(name, run, False, False))
+
+
+def add_public_case(name, function, relay):
+    """The same with public addresses."""
+    add_case(name, function, lambda one: relay(one, PUBLIC_HOST))
+    PUBLIC_CASES.add(name)
 
 
 def at_each_relay(function):
