@@ -517,6 +517,38 @@ static void dead_direct_path_is_back_on_the_relay_within_two_seconds(void **stat
     assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
 }
 
+static void direct_path_lost_while_the_relay_hangs_is_given_up_after_ten_seconds(void **state)
+{
+    struct client_world *w = *state;
+    const uint64_t call = set_up_own(w, PEER_ADDR, NULL);
+    const uint64_t conn = world_accept(w, room_of(w, call), PEER_ADDR);
+    world_hello(w, conn, &w->peer, world_call_id(w, call));
+    world_report(w, conn, world_call_id(w, call), true);
+    assert_int_equal(used(w), conn);
+    world_closed(w, conn, "idle"); /* the relay has not answered yet */
+    assert_int_equal(world_dials(w, false), 1);
+    world_advance_ms(w, 1000);
+    assert_int_equal(world_dials(w, false), 2);
+    world_advance_ms(w, 8999);
+    assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
+    world_advance_ms(w, 1);
+    assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_MEDIA_LOST);
+}
+
+static void peer_seen_in_the_room_before_media_began_is_missed_when_it_leaves(void **state)
+{
+    struct client_world *w = *state;
+    set_up_own(w, PEER_ADDR, NULL);
+    const uint64_t relay = world_media_up(w, 2);
+    world_advance_ms(w, 2500);
+    assert_int_equal(used(w), relay);
+    world_room_count(w, relay, 1);
+    world_advance_ms(w, 9999); /* it may come back: our own kind redials */
+    assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
+    world_advance_ms(w, 1);
+    assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_HANGUP);
+}
+
 static void media_keeps_a_direct_path_alive(void **state)
 {
     struct client_world *w = *state;
@@ -953,6 +985,8 @@ int main(void)
         FOLLOW(room_size_does_not_end_a_direct_call),
         OWN(direct_path_is_probed_and_answers_probes),
         OWN(dead_direct_path_is_back_on_the_relay_within_two_seconds),
+        FOLLOW(direct_path_lost_while_the_relay_hangs_is_given_up_after_ten_seconds),
+        OWN(peer_seen_in_the_room_before_media_began_is_missed_when_it_leaves),
         OWN(media_keeps_a_direct_path_alive),
         OWN(peer_that_leaves_the_direct_path_is_followed_to_the_relay),
         OWN(closed_direct_path_redials_the_relay_at_once),

@@ -15,7 +15,7 @@
 #include "wzp/core/race.h"
 
 #define WIRES_MAX 64
-#define SEEDS     400
+#define SEEDS     200
 
 struct side {
     struct wzp_client *client;

@@ -102,7 +102,7 @@ static void no_way_left(struct wzp_client *client, struct wzp_client_call *call,
     call->deadline_us = now_us + ms(WZP_CLIENT_GRACE_MS);
 }
 
-/** A relay where we are registered and that turns us away twice in a row has its reasons. */
+/** A relay where we are registered knows the call: that it turns us away is no accident. */
 static void shorten_rejoin(const struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us)
 {
     const uint64_t soon_us = call->lost_us + ms(WZP_CLIENT_REFUSED_MS);
@@ -234,9 +234,11 @@ static uint32_t count_others(const struct wzp_client *client, const struct wzp_s
 void client_media_await_peer(struct wzp_client_call *call, uint64_t now_us)
 {
     const bool was_there = call->race.lost || (call->lost_us != WZP_CLIENT_NEVER && call->peer_seen);
-    if (call->kind == CLIENT_ROOM || call->others > 0 || !was_there)
+    if (call->kind == CLIENT_ROOM)
         return;
-    call->peer_seen = false;
+    call->peer_seen = call->others > 0 || (call->peer_seen && !was_there);
+    if (call->others > 0 || !was_there)
+        return;
     call->alone_us = now_us;
     call->deadline_us = now_us + ms(WZP_CLIENT_REJOIN_MS);
 }
@@ -250,8 +252,9 @@ static void follow_room_size(struct wzp_client *client, struct wzp_client_call *
         call->peer_seen = true;
         call->alone_us = call->deadline_us = WZP_CLIENT_NEVER;
     } else if (call->peer_seen && call->alone_us == WZP_CLIENT_NEVER) {
+        /* Our own kind says when it hangs up; when it leaves without, it may be on its way back from a lost path. */
         call->alone_us = now_us;
-        call->deadline_us = now_us + ms(WZP_CLIENT_GRACE_MS);
+        call->deadline_us = now_us + ms(call->own_kind ? WZP_CLIENT_REJOIN_MS : WZP_CLIENT_GRACE_MS);
         client_hangup_review(client, now_us);
     }
 }
@@ -353,6 +356,8 @@ void client_media_rejoin(struct wzp_client *client, struct wzp_client_call *call
     call->rejoining = true;
     call->alone_us = WZP_CLIENT_NEVER;
     call->deadline_us = call->lost_us + ms(WZP_CLIENT_REJOIN_MS);
+    if (call->media.id != 0 && call->redials == 0)
+        call->redials = 1; /* a leg that was never finished is the first attempt */
     redial(client, call, now_us);
 }
 

@@ -51,7 +51,7 @@ static void use_path(struct wzp_client *client, struct wzp_client_call *call, ui
 static void use_direct(struct wzp_client *client, struct wzp_client_call *call, const struct client_link *link)
 {
     call->rejoining = false;
-    call->redial_at_us = WZP_CLIENT_NEVER;
+    call->redial_at_us = call->lost_us = WZP_CLIENT_NEVER;
     client->stats.direct_won++;
     use_path(client, call, link->conn.id, WZP_LINE_PATH_DIRECT, &link->remote);
 }
@@ -120,7 +120,7 @@ static void apply(struct wzp_client *client, struct wzp_client_call *call, const
         client_media_leave(client, call, "not-selected");
         break;
     case WZP_RACE_WANT_RELAY:
-        if (call->media.id == 0 && !call->rejoining)
+        if ((call->media.id == 0 || call->was_up) && !call->rejoining)
             client_media_rejoin(client, call, now_us);
         break;
     }

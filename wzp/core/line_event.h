@@ -47,7 +47,7 @@ enum wzp_line_end {
     WZP_LINE_END_NO_MEDIA,   /**< no media path in 10 s */
     WZP_LINE_END_MEDIA_LOST, /**< the media connection died in the call */
     WZP_LINE_END_NO_ANSWER,  /**< our ring timer ran out */
-    WZP_LINE_END_REFUSED,    /**< the relay refused (limit, access, bad room name) */
+    WZP_LINE_END_REFUSED,    /**< the relay refused (limit, access, bad room name); strict: the answer is unsigned */
 };
 
 struct wzp_line_event {
