@@ -251,7 +251,9 @@ static int rebuild_by_dred(struct gw_opus_decoder *d, struct wz_bytes packet, si
 
     if (!d->dred || ahead > d->rate_hz) /* it never tells more than a second */
         return 0;
-    const int reach = opus_dred_parse(d->dred_decoder, d->dred, packet.data, (opus_int32)packet.len, (opus_int32)ahead,
+    /* Asked for exactly `ahead` it stops a little short: it counts in steps of 40 ms with an offset. */
+    const size_t wanted = ahead + d->rate_hz / 10;
+    const int reach = opus_dred_parse(d->dred_decoder, d->dred, packet.data, (opus_int32)packet.len, (opus_int32)wanted,
                                       (opus_int32)d->rate_hz, &end, 0);
     if (reach < (int)ahead || (int)(ahead - samples) < end)
         return 0;
