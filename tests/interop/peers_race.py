@@ -185,17 +185,6 @@ def our_client_that_wants_no_direct_path_tells_no_address(one, relay):
     expect_media(client, peer)
 
 
-@at_head_relays
-def a_call_is_not_deaf_when_the_rust_peers_report_is_lost(one, relay):
-    """It goes direct on our report, which we never answer in kind: its own report does not arrive."""
-    client, peer = our_call(one, relay, "--bind", PEER_AT["dialer"], "--no-report")
-    time.sleep(3 + TALK_S)  # we wait 3 s for the report
-    one.note(f"ours: {[e['path'] for e in client.events.all() if e.get('event') == 'path']}, "
-             f"theirs: {peer.last('media_up')['path']}")
-    hang_up_ours(client, peer)
-    expect_media(client, peer)
-
-
 def seed_peer_with_addresses(one, relay):
     """As the seed version's desktop: it tells its address and then takes the relay. Our client must not send it, nor the
     relay, a message that they do not know."""
