@@ -93,6 +93,7 @@ struct wzp_line_media_stats {
     bool is_direct;        /**< the path in use now */
     struct wz_addr remote; /**< its other end; family NONE: no path */
 };
+/** Sums of all connections that carried media of the call. */
 void wzp_line_call_stats(const struct wzp_line_call *call, struct wzp_line_media_stats *ret);
 
 /** Ask the relay for our address / a Pong; one event follows. -ENOTCONN when not registered; -EALREADY while

@@ -26,10 +26,11 @@ struct line_conn *line_conn_find(const struct wzp_line *line, uint64_t id)
 
 /* ---- the connections of a call ---- */
 
+/** Only of connections that were in use: what a dial lost that came to nothing says nothing about the path. */
 static void add_stats(struct wzp_line_media_stats *sum, const struct line_conn *conn)
 {
     struct wzp_quic_conn_stats now;
-    if (!conn->quic)
+    if (!conn->quic || !conn->receives)
         return;
     wzp_quic_conn_stats(conn->quic, &now);
     sum->datagrams_rx += now.datagrams_rx;
