@@ -28,6 +28,7 @@ struct client_world {
     struct wzp_identity relay, peer;
     struct wz_list effects; /**< since world_clear(), oldest first, without traces of incoming messages */
     size_t traces;          /**< of incoming messages */
+    char room[80];          /**< scratch of direct_room() */
 };
 
 struct client_world_options {
