@@ -418,6 +418,32 @@ static void silence_ends_a_connection(void **state)
     quic_world_free(w);
 }
 
+static void one_ping_an_interval_serves_both_ends(void **state)
+{
+    enum { INTERVALS = 15 };
+    struct wzp_quic_config config = quic_peer_config();
+    struct wzp_quic_conn_stats ours_before, ours_after, theirs_before, theirs_after;
+    struct quic_world *w;
+    struct quic_log *ours, *theirs;
+    uint64_t packets;
+
+    (void)state;
+    config.keepalive_ms = 100;
+    w = quic_world_new(&config, &config);
+    ours = quic_world_connect(w, NULL, "room", &theirs);
+    assert_non_null(ours);
+    (void)quic_wait(w->loop, false, 400); /* path MTU probes have ended */
+    wzp_quic_conn_stats(ours->conn, &ours_before);
+    wzp_quic_conn_stats(theirs->conn, &theirs_before);
+    (void)quic_wait(w->loop, false, INTERVALS * 100);
+    wzp_quic_conn_stats(ours->conn, &ours_after);
+    wzp_quic_conn_stats(theirs->conn, &theirs_after);
+    packets = ours_after.packets_tx - ours_before.packets_tx + theirs_after.packets_tx - theirs_before.packets_tx;
+    /* A PING and its acknowledgement each; four packets if both ends asked. */
+    assert_in_range(packets, INTERVALS / 2, 3 * INTERVALS);
+    quic_world_free(w);
+}
+
 static void handshake_with_nobody_times_out(void **state)
 {
     struct wzp_quic_config config = quic_peer_config();
@@ -492,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(acceptor_may_close_when_it_hears_of_a_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(close_packet_is_repeated_for_who_missed_it, setup, teardown),
         cmocka_unit_test(silence_ends_a_connection),
+        cmocka_unit_test(one_ping_an_interval_serves_both_ends),
         cmocka_unit_test(handshake_with_nobody_times_out),
         cmocka_unit_test_setup_teardown(stopping_an_endpoint_closes_its_connections, setup, teardown),
         cmocka_unit_test_setup_teardown(closed_connections_leave_nothing_behind, setup, teardown),

@@ -51,7 +51,7 @@ struct wzp_quic_config {
     unsigned max_connections;          /**< accepted ones; 0: 20000 */
     unsigned max_handshakes;           /**< unfinished accepted ones before Retry is demanded; 0: 256 */
     unsigned idle_ms;                  /**< 0: 30000 */
-    unsigned keepalive_ms;             /**< 0: 5000 */
+    unsigned keepalive_ms;             /**< 0: 5000; accepted connections wait half as long again */
     unsigned handshake_ms;             /**< 0: 10000 */
     struct wzp_quic_handlers handlers; /**< for accepted connections */
     void *arg;
