@@ -28,7 +28,7 @@ AT_ONCE = 2
 def run_cases(chosen, args):
     pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
     try:
-        return all(pool.map(lambda entry: run_case(entry, args), chosen))
+        return all(list(pool.map(lambda entry: run_case(entry, args), chosen)))
     finally:
         pool.shutdown(cancel_futures=True)
 

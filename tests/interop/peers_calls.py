@@ -40,7 +40,6 @@ class TheirParty:
 
     def call(self, target):
         self.start("caller", "--call", target)
-        logged(self.program, "ringing")
 
     def in_call(self):
         logged(self.program, "media connected")
@@ -67,7 +66,7 @@ class OurParty:
 
     def call(self, target):
         self.client = Client(self.one, "caller", ["call", target, "--tone", "440"], relay=self.relay.address)
-        self.client.wait("ringing")
+        self.client.wait("setup")  # a callee that answers at once may overtake the reference relay's CallRinging
 
     def in_call(self):
         self.client.wait("media_up", 15)
@@ -132,7 +131,6 @@ def our_clients_speak_in_a_call(one, relay):
     target = callee.registered()
     caller = Client(one, "caller", ["call", target, "--play", said, "--duration", str(wav_seconds(said) + 1)],
                     relay=relay.address)
-    caller.wait("ringing")
     setup = caller.wait("setup")
     expect("peer_direct_addr" in setup, "setup event without peer_direct_addr")
     expect(caller.program.wait(40) == 0, "the caller failed")
@@ -156,7 +154,6 @@ def our_client_calls_a_rust_client_for_a_set_time(one, relay):
     callee = rust_client(one, "rust-callee", relay.address, "--signal", "--seed", CALLEE_SEED)
     logged(callee, "registered on relay")
     caller = Client(one, "caller", ["call", fingerprint, "--tone", "440", "--duration", str(TALK_S)], relay=relay.address)
-    caller.wait("ringing")
     caller.wait("setup")
     caller.wait("media_up")
     expect(caller.program.wait(20) == 0, "our client failed")

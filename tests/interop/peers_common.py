@@ -32,10 +32,10 @@ FRAMES_PER_SECOND = 50
 
 
 def peer(one, name, variable, *arguments, on_line=None):
-    """Starts a program of the reference with a home directory of its own."""
+    """Starts a program of the reference with a home directory of its own; in the network of the case, if it has one."""
     home = one.directory / "home"
     home.mkdir(exist_ok=True)
-    return Program(one, name, [os.environ[variable], *arguments], on_line=on_line,
+    return Program(one, name, [*getattr(one, "prefix", ()), os.environ[variable], *arguments], on_line=on_line,
                    env={"HOME": str(home), "NO_COLOR": "1", "RUST_BACKTRACE": "0"}, is_helper=True)
 
 

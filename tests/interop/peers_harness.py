@@ -27,7 +27,6 @@ def our_client_is_told_that_a_rust_peer_rejects(one, relay):
     """The reference's relays make a hang-up without a reason of it."""
     callee = Harness(one, "rust-peer", relay.address, "answer", "reject")
     caller = Client(one, "caller", ["call", callee.registered()], relay=relay.address)
-    caller.wait("ringing")
     ended = caller.wait("ended")
     expect(ended["by_peer"] and not ended["answered"], f"our client says {ended}")
     one.note(f"it says {ended['reason']}")

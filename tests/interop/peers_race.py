@@ -75,6 +75,7 @@ def hang_up_ours(client, peer):
     hangup = peer.wait("hangup")
     expect(hangup["reason"] == "Normal", f"the peer was told {hangup}")
     peer.wait("ended")
+    peer.program.wait(5)
     client.program.wait(10)
 
 
