@@ -7,6 +7,7 @@
 #define LOG_MODULE "addresses"
 #include "ice/enumerate.h"
 #include "ice/stun.h"
+#include "wzp/io/line.h"
 #include "wzp/io/quic.h"
 #include "wzp/rt/log.h"
 #include "wzp/rt/loop.h"
@@ -41,6 +42,18 @@ static void tell_if_changed(struct gw_addresses *self, const struct wzp_line_add
     self->config.changed(self->config.arg, &self->known);
 }
 
+/* Addresses of interfaces that lead to the endpoint's socket. */
+static void find_hosts(const struct gw_addresses *self, uint16_t port, struct wzp_line_addresses *ret)
+{
+    struct wz_addr host[WZP_SIGNAL_MAX_ADDRS];
+    memset(host, 0, sizeof host); /* padding too */
+    size_t count = wice_enumerate(port, self->config.allow_loopback_hosts, host, WZP_SIGNAL_MAX_ADDRS);
+    for (size_t i = 0; i < count; i++) {
+        if (wzp_line_endpoint_has(self->quic, &host[i]))
+            ret->host[ret->host_count++] = host[i];
+    }
+}
+
 static void look(struct gw_addresses *self)
 {
     struct wzp_line_addresses now_known;
@@ -50,8 +63,7 @@ static void look(struct gw_addresses *self)
     if (now_known.public_address.family != WZ_ADDR_NONE && now_known.public_address.port == 0)
         now_known.public_address.port = port;
     now_known.share_loopback = self->config.allow_loopback_hosts;
-    now_known.host_count = wice_enumerate(port, self->config.allow_loopback_hosts, now_known.host,
-                                          sizeof now_known.host / sizeof now_known.host[0]);
+    find_hosts(self, port, &now_known);
     for (size_t i = 0; i < self->config.stun_count; i++) {
         if (wice_stun_mapping(self->stun, i, &now_known.stun[now_known.stun_count]))
             now_known.stun_count++;

@@ -215,7 +215,7 @@ static int open_endpoint(struct gw_worker *worker)
             return err;
         wzp_line_group_serve(worker->group, &config);
     }
-    return wzp_quic_new(&worker->quic, gw_thread_loop(worker->thread), &config);
+    return wzp_line_open_endpoint(&worker->quic, gw_thread_loop(worker->thread), &config);
 }
 
 static int start(void *arg)

@@ -190,6 +190,7 @@ static void close_place(struct place *place)
 {
     wzp_quic_free(place->quic);
     wzp_line_group_free(place->group);
+    *place = (struct place){ 0 };
 }
 
 static int new_stage(void **state)
@@ -398,6 +399,56 @@ static void change_of_path_loses_no_datagram_in_flight(void **state)
     assert_int_equal(s->alice.downs, 0);
 }
 
+/** Bound to no address in particular, as programs do it. False: this machine has no IPv6. */
+static bool open_wide_place(struct stage *s, struct place *place)
+{
+    struct wzp_quic_config config = { .bind = { .family = WZ_ADDR_V4 }, .rng = &wz_rng_system };
+    assert_int_equal(wzp_line_group_new(&place->group), 0);
+    wzp_line_group_serve(place->group, &config);
+    assert_int_equal(wzp_line_open_endpoint(&place->quic, s->loop, &config), 0);
+    return wzp_quic_local(place->quic).family == WZ_ADDR_V6;
+}
+
+static void direct_path_takes_ipv6_beside_an_ipv4_relay(void **state)
+{
+    struct stage *s = *state;
+    struct wz_addr office;
+    close_place(&s->home);
+    close_place(&s->office);
+    const bool has_ipv6 = open_wide_place(s, &s->home) && open_wide_place(s, &s->office);
+    if (!has_ipv6) {
+        print_message("no IPv6 on this machine\n");
+        skip();
+    }
+    assert_int_equal(wz_addr_parse_ip("::1", wzp_quic_local(s->office.quic).port, &office), 0);
+    start_both(s);
+    advertise(&s->bob, &office);
+    call_bob(s);
+    wait_for(s, s->alice.ups && s->bob.ups);
+    assert_string_equal(s->alice.paths, "direct ");
+    assert_true(wz_addr_equal(&s->alice.remote, &office));
+    talk(s, 1);
+}
+
+static void address_of_this_machine_is_a_candidate_only_if_the_socket_has_it(void **state)
+{
+    struct stage *s = *state;
+    struct wz_addr own = wzp_quic_local(s->home.quic), other_port = own, other_ip = own, v6;
+    other_port.port++;
+    other_ip.ip[3]++;
+    assert_int_equal(wz_addr_parse_ip("::1", own.port, &v6), 0);
+    assert_true(wzp_line_endpoint_has(s->home.quic, &own));
+    assert_false(wzp_line_endpoint_has(s->home.quic, &other_port));
+    assert_false(wzp_line_endpoint_has(s->home.quic, &other_ip));
+    assert_false(wzp_line_endpoint_has(s->home.quic, &v6));
+    close_place(&s->home);
+    const bool has_ipv6 = open_wide_place(s, &s->home);
+    own.port = other_ip.port = v6.port = wzp_quic_local(s->home.quic).port;
+    assert_true(wzp_line_endpoint_has(s->home.quic, &own));
+    assert_true(wzp_line_endpoint_has(s->home.quic, &other_ip));
+    assert_int_equal(wzp_line_endpoint_has(s->home.quic, &v6), has_ipv6);
+}
+
 /* ---- rooms ---- */
 
 static void join(struct phone *phone, const struct place *peer)
@@ -589,6 +640,8 @@ int main(void)
         STORY(no_direct_keeps_the_call_on_the_relay),
         STORY(cut_direct_path_is_left_for_the_relay_without_a_new_offer),
         STORY(change_of_path_loses_no_datagram_in_flight),
+        STORY(direct_path_takes_ipv6_beside_an_ipv4_relay),
+        STORY(address_of_this_machine_is_a_candidate_only_if_the_socket_has_it),
         STORY(room_with_each_others_addresses_goes_direct),
         STORY(room_where_only_one_names_the_other_stays_on_the_relay),
         STORY(stranger_is_closed_as_stale_whatever_it_names),

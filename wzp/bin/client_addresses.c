@@ -8,6 +8,7 @@
 
 #include "ice/enumerate.h"
 #include "ice/stun.h"
+#include "wzp/io/line.h"
 #include "wzp/io/quic.h"
 #include "wzp/rt/loop.h"
 #include "wzp/rt/udp.h"
@@ -98,13 +99,12 @@ static void on_timer(void *arg)
     follow_stun(addresses);
 }
 
-/** Only addresses of the socket's own family lead to it. */
-static void find_hosts(struct wzp_line_addresses *found, struct wz_addr local)
+static void find_hosts(struct wzp_line_addresses *found, const struct wzp_quic *quic)
 {
     struct wz_addr host[WZP_SIGNAL_MAX_ADDRS];
-    const size_t count = wice_enumerate(local.port, false, host, WZP_SIGNAL_MAX_ADDRS);
+    const size_t count = wice_enumerate(wzp_quic_local(quic).port, false, host, WZP_SIGNAL_MAX_ADDRS);
     for (size_t i = 0; i < count; i++)
-        if (host[i].family == local.family)
+        if (wzp_line_endpoint_has(quic, &host[i]))
             found->host[found->host_count++] = host[i];
 }
 
@@ -132,7 +132,7 @@ int client_addresses_new(struct client_addresses **ret, struct wz_loop *loop, st
         free(addresses);
         return err;
     }
-    find_hosts(&addresses->found, wzp_quic_local(quic));
+    find_hosts(&addresses->found, quic);
     wz_timer_init(&addresses->timer, loop, on_timer, addresses);
     wice_stun_start(addresses->stun, wz_loop_now_us(loop));
     wz_timer_set(&addresses->timer, wz_loop_now_us(loop));

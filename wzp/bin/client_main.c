@@ -213,7 +213,7 @@ static int open_endpoint(struct client *client)
             return complain("cannot take direct connections", strerror(-err));
         wzp_line_group_serve(client->group, &config);
     }
-    const int err = wzp_quic_new(&client->quic, client->loop, &config);
+    const int err = wzp_line_open_endpoint(&client->quic, client->loop, &config);
     return err < 0 ? complain("cannot open a UDP socket", strerror(-err)) : 0;
 }
 

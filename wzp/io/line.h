@@ -27,6 +27,12 @@ void wzp_line_group_free(struct wzp_line_group *group);
 /** Have the endpoint to be made take inbound connections for the group (accept, handlers, arg and limits). */
 void wzp_line_group_serve(struct wzp_line_group *group, struct wzp_quic_config *config);
 
+/** Make an endpoint that speaks both versions of IP on one socket and port where the machine can, when config asks for
+ *  an unspecified IPv4 address; else as config says. As wzp_quic_new(). */
+int wzp_line_open_endpoint(struct wzp_quic **ret, struct wz_loop *loop, const struct wzp_quic_config *config);
+/** Does an address of this machine, with the endpoint's port, lead to the endpoint's socket? */
+bool wzp_line_endpoint_has(const struct wzp_quic *quic, const struct wz_addr *host);
+
 struct wzp_line_handlers {
     void (*event)(void *arg, struct wzp_line *line, const struct wzp_line_event *event);
     /** A media datagram of call; data borrowed. Undecoded: the media engine parses it. */

@@ -131,3 +131,19 @@ void wzp_line_group_serve(struct wzp_line_group *group, struct wzp_quic_config *
     config->handlers = (struct wzp_quic_handlers){ .connected = on_connected };
     config->arg = group;
 }
+
+int wzp_line_open_endpoint(struct wzp_quic **ret, struct wz_loop *loop, const struct wzp_quic_config *config)
+{
+    struct wzp_quic_config both = *config;
+    both.bind = (struct wz_addr){ .family = WZ_ADDR_V6, .port = config->bind.port };
+    if (config->bind.family == WZ_ADDR_V4 && wz_addr_is_any(&config->bind) && wzp_quic_new(ret, loop, &both) == 0)
+        return 0; /* IPv4 comes in as mapped addresses, which wzp/rt/udp hides */
+    return wzp_quic_new(ret, loop, config);
+}
+
+bool wzp_line_endpoint_has(const struct wzp_quic *quic, const struct wz_addr *host)
+{
+    const struct wz_addr local = wzp_quic_local(quic);
+    const bool speaks = host->family == local.family || (local.family == WZ_ADDR_V6 && wz_addr_is_any(&local));
+    return speaks && host->port == local.port && (wz_addr_is_any(&local) || wz_addr_same_ip(host, &local));
+}
