@@ -76,10 +76,12 @@ struct wzp_client_call {
     bool reflected;                   /**< this call's Reflect was answered in time */
     enum wzp_accept_mode accept_mode; /**< ours, or of an outgoing call the peer's */
     bool ringing_seen, answered_seen;
-    bool own_kind;                         /**< the peer's offer or answer was validly signed */
-    bool told_any;                         /**< this call told the peer an address of ours */
-    char told_reflexive[WZ_ADDR_TEXT_MAX]; /**< the reflexive one, exactly as it travelled; empty: none */
     bool peer_has_build; /**< the peer's offer or answer carried a build version: it knows MediaPathReport */
+    bool own_kind;       /**< the peer's offer or answer was validly signed */
+    bool told_any;       /**< this call told the peer an address of ours */
+    bool race_again;     /**< of a room: the peer came while a race was under way */
+    bool was_up;
+    char told_reflexive[WZ_ADDR_TEXT_MAX]; /**< the reflexive one, exactly as it travelled; empty: none */
 
     uint64_t deadline_us;       /**< what it means follows from the state */
     uint64_t media_deadline_us; /**< answered, but no media by then: NO_MEDIA */
@@ -87,30 +89,28 @@ struct wzp_client_call {
 
     struct wzp_race race;
     struct client_race_plan plan; /**< of a room: kept, the peer may come later */
-    bool race_again;              /**< of a room: the peer came while a race was under way */
     enum { CLIENT_NO_REPORT, CLIENT_REPORT_RELAY, CLIENT_REPORT_DIRECT } early_report; /**< came before CallSetup */
     struct client_link link[WZP_RACE_MAX_LINKS];
-    bool was_up;
 
     struct client_conn media; /**< the relay's leg */
     struct wz_addr media_addr;
     struct wz_addr good_addr; /**< where a relay let us in last; family NONE: nowhere yet */
     bool joined;              /**< the handshake on this leg is through */
     bool in_room;             /**< and a RoomUpdate came on it */
-    uint32_t others;          /**< in the room besides us, by the last RoomUpdate */
     bool rejoining;           /**< on the way back to the room */
-    uint64_t lost_us;         /**< since when there was no path; NEVER: there always was */
-    uint64_t held_since_us;   /**< when we were let into the room last */
+    bool room_seen;           /**< a RoomUpdate came ever: the relay let us in */
+    bool peer_seen;           /**< the room held two or more */
+    bool handshake_live;
+    uint32_t others;        /**< in the room besides us, by the last RoomUpdate */
+    unsigned redials;       /**< since lost_us */
+    uint64_t lost_us;       /**< since when there was no path; NEVER: there always was */
+    uint64_t held_since_us; /**< when we were let into the room last */
     uint64_t redial_at_us;
-    unsigned redials; /**< since lost_us */
     uint64_t dial_deadline_us;
     struct wz_addr fallback; /**< family NONE: none, or used up */
     struct wzp_handshake handshake;
-    bool handshake_live;
     char media_failure[64]; /**< why the last attempt failed, for the ENDED event */
 
-    bool room_seen;         /**< a RoomUpdate came: the relay let us in */
-    bool peer_seen;         /**< the room held two or more */
     uint64_t alone_us;      /**< since when the call room holds only us; NEVER: it does not */
     uint64_t media_seen_us; /**< last media; 0: none yet */
 };
