@@ -36,7 +36,8 @@ def expect_ended_once(one, gateway, phone, relay):
     expect(media["wzp_lost"] == 0 and media["wzp_bad_codec"] == 0, f"from the Rust client: {media}")
     one.note(f"datagrams to the Rust client {media['wzp_tx']}, from it {media['wzp_rx']}")
     if relay:
-        expect(media["wzp_tx"] in relay.forwarded() and media["wzp_rx"] in relay.forwarded(),
+        # A datagram may be on its way to the gateway when it hangs up.
+        expect(media["wzp_tx"] in relay.forwarded() and any(0 <= count - media["wzp_rx"] <= 1 for count in relay.forwarded()),
                f"the relay forwarded {relay.forwarded()}, the gateway counts {media['wzp_tx']} and {media['wzp_rx']}")
 
 

@@ -135,3 +135,21 @@ def rust_peer_without_loss_leaves_nothing_to_conceal(one):
     listener.program.stop()
     media = listener.last("media")
     expect(media["codec"] == "Codec2_3200" and media["lost"] == 0 and media["concealed"] <= 1, f"our client says {media}")
+
+
+# Quality reports and the relay's recommendation
+
+
+@at_each_relay
+def quality_reports_of_both_make_the_relay_recommend(one, relay):
+    """On a good path ten reports of each are one step up, at our relay as at the reference's; the seed version has none."""
+    listener = Client(one, "listener", ["room", "demo", "--tone", "440"], relay=relay.address)
+    listener.wait("media_up")
+    peer = Harness(one, "rust-peer", relay.address, "--quality-reports", "--duration", "15", "room", "demo")
+    media = peer.wait("media", 25)
+    listener.program.stop()
+    expect(media["rx_reports"] > 8, f"the peer read {media['rx_reports']} reports of our client")
+    came = [(event["codec"], event["reason"]) for event in listener.events.all() if event.get("event") == "quality"]
+    one.note(f"{media['rx_reports']} reports of ours; recommended: {came}")
+    wanted = [] if relay.label == "the_seed_relay" else [("Opus32k", "weakest link: Studio32k")]
+    expect(came == wanted, f"recommended: {came}")
