@@ -440,7 +440,8 @@ static void one_ping_an_interval_serves_both_ends(void **state)
     wzp_quic_conn_stats(theirs->conn, &theirs_after);
     packets = ours_after.packets_tx - ours_before.packets_tx + theirs_after.packets_tx - theirs_before.packets_tx;
     /* A PING and its acknowledgement each; four packets if both ends asked. */
-    assert_in_range(packets, INTERVALS / 2, 3 * INTERVALS);
+    assert_true(packets >= INTERVALS / 2);
+    assert_true(packets <= 3 * INTERVALS);
     quic_world_free(w);
 }
 

@@ -10,6 +10,10 @@
 #define PAGE_BYTES   4096u
 #define REGION_BYTES (1024u * 1024u)
 
+/* A leak checker, where one is linked in, must look for pointers in here too. */
+void __lsan_register_root_region(const void *begin, size_t size) __attribute__((weak));
+void __lsan_unregister_root_region(const void *begin, size_t size) __attribute__((weak));
+
 /** In front of everything that is handed out; 16 bytes keep malloc()'s alignment. */
 union header {
     size_t pages; /* 0: from malloc() */
@@ -28,6 +32,8 @@ static unsigned char *new_region(struct quic_memory *memory)
     if (region == MAP_FAILED)
         return NULL;
     (void)madvise(region, REGION_BYTES, MADV_NOHUGEPAGE); /* those would be resident at once; a wish */
+    if (__lsan_register_root_region)
+        __lsan_register_root_region(region, REGION_BYTES);
     region->next = memory->regions;
     memory->regions = region;
     return (unsigned char *)region;
@@ -144,6 +150,8 @@ void quic_memory_done(struct quic_memory *memory)
     while (memory->regions) {
         struct quic_region *region = memory->regions;
         memory->regions = region->next;
+        if (__lsan_unregister_root_region)
+            __lsan_unregister_root_region(region, REGION_BYTES);
         (void)munmap(region, REGION_BYTES);
     }
     memory->fresh = NULL;
