@@ -26,7 +26,7 @@ static struct net_call *any_call(struct client_net *net, struct net_client *clie
     if (!client->call_count)
         return NULL;
     const size_t recent = client->call_count < 8 ? client->call_count : 8;
-    return &client->call[client->call_count - 1 - test_rng_below(&net->random, recent)];
+    return client->call[client->call_count - 1 - test_rng_below(&net->v.random, recent)];
 }
 
 static void relay_flaps(struct client_net *net)
@@ -52,39 +52,38 @@ static void say_nonsense(struct client_net *net, struct net_client *client)
     const struct net_call *call = any_call(net, client);
     const char *id = call ? call->call_id : "none";
     char text[512];
-    const size_t pick = test_rng_below(&net->random, sizeof formats / sizeof formats[0]);
+    const size_t pick = test_rng_below(&net->v.random, sizeof formats / sizeof formats[0]);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     const int len = snprintf(text, sizeof text, formats[pick], id, id);
 #pragma GCC diagnostic pop
-    const uint64_t conn = 1 + test_rng_below(&net->random, 40); /* one of its connections, or none */
-    wzp_client_message(client->client, conn, wz_bytes(text, (size_t)len), net->now_us);
+    const uint64_t conn = 1 + test_rng_below(&net->v.random, 40); /* one of its connections, or none */
+    wzp_client_message(client->client, conn, wz_bytes(text, (size_t)len), net->v.now_us);
 }
 
 static void act(struct client_net *net)
 {
-    struct net_client *client = &net->client[test_rng_below(&net->random, CLIENTS)];
-    struct net_client *other = &net->client[test_rng_below(&net->random, CLIENTS)];
+    struct net_client *client = &net->client[test_rng_below(&net->v.random, CLIENTS)];
+    struct net_client *other = &net->client[test_rng_below(&net->v.random, CLIENTS)];
     struct net_call *call = any_call(net, client);
-    switch (test_rng_below(&net->random, 16)) {
+    switch (test_rng_below(&net->v.random, 16)) {
     case 0:
     case 1:
     case 2:
     case 3:
-        (void)net_dial(net, client, other,
-                       test_rng_below(&net->random, 2)); /* may be refused: that is the point */
+        (void)net_dial(net, client, other, test_rng_below(&net->v.random, 2)); /* may be refused: that is the point */
         break;
     case 4:
     case 5:
     case 6:
     case 7:
         if (call)
-            net_answer(net, client, call, (enum wzp_accept_mode)test_rng_below(&net->random, 3));
+            net_answer(net, client, call, (enum wzp_accept_mode)test_rng_below(&net->v.random, 3));
         break;
     case 8:
     case 9:
         if (call)
-            net_hangup(net, client, call, (enum wzp_hangup_reason)test_rng_below(&net->random, 5));
+            net_hangup(net, client, call, (enum wzp_hangup_reason)test_rng_below(&net->v.random, 5));
         break;
     case 10:
     case 11:
@@ -95,14 +94,14 @@ static void act(struct client_net *net)
         say_nonsense(net, client);
         break;
     case 13:
-        if (test_rng_below(&net->random, 10) == 0)
+        if (test_rng_below(&net->v.random, 10) == 0)
             relay_flaps(net);
         break;
     case 14:
-        (void)wzp_client_reflect(client->client, net->now_us);
+        (void)wzp_client_reflect(client->client, net->v.now_us);
         break;
     default:
-        (void)wzp_client_ping(client->client, net->now_us);
+        (void)wzp_client_ping(client->client, net->v.now_us);
         break;
     }
 }
@@ -111,8 +110,8 @@ static void everybody_hangs_up(struct client_net *net)
 {
     for (size_t i = 0; i < CLIENTS; i++)
         for (size_t k = 0; k < net->client[i].call_count; k++)
-            if (!net->client[i].call[k].ended)
-                net_hangup(net, &net->client[i], &net->client[i].call[k], WZP_HANGUP_NORMAL);
+            if (!net->client[i].call[k]->ended)
+                net_hangup(net, &net->client[i], net->client[i].call[k], WZP_HANGUP_NORMAL);
 }
 
 static void check_nothing_is_left(struct client_net *net)
@@ -120,28 +119,25 @@ static void check_nothing_is_left(struct client_net *net)
     for (size_t i = 0; i < CLIENTS; i++) {
         assert_int_equal(wzp_client_stats(net->client[i].client)->calls, 0);
         for (size_t k = 0; k < net->client[i].call_count; k++)
-            assert_true(net->client[i].call[k].ended);
+            assert_true(net->client[i].call[k]->ended);
     }
     if (net->relay)
         assert_int_equal(wzp_relay_stats(net->relay)->calls, 0);
-    size_t conns = 0;
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &net->conns)
-        conns++;
-    assert_true(conns <= CLIENTS); /* signal connections only */
+    for (size_t i = 0; i < CLIENTS; i++)
+        assert_true(vquic_open_ends(net->client[i].endpoint) <= 1); /* signal connections only */
 }
 
 static void one_seed(uint64_t seed)
 {
     struct client_net *net = net_new(seed);
     net_relay_up(net, NULL);
-    net->max_delay_ms = (unsigned)(10 + test_rng_below(&net->random, 500));
+    net->v.jitter_ms = (unsigned)(10 + test_rng_below(&net->v.random, 500));
     for (size_t i = 0; i < CLIENTS; i++)
-        (void)net_add_client(net, test_rng_below(&net->random, 2));
+        (void)net_add_client(net, test_rng_below(&net->v.random, 2));
     for (size_t i = 0; i < STEPS; i++) {
         act(net);
-        net_run_ms(net, test_rng_below(&net->random, 10) ? test_rng_below(&net->random, 400)
-                                                         : test_rng_below(&net->random, 20000));
+        net_run_ms(net, test_rng_below(&net->v.random, 10) ? test_rng_below(&net->v.random, 400)
+                                                           : test_rng_below(&net->v.random, 20000));
     }
     everybody_hangs_up(net);
     net_run_ms(net, 400000);

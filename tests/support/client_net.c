@@ -1,5 +1,6 @@
 #include "tests/support/client_net.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,526 +9,294 @@
 
 #include <cmocka.h>
 
-#define IDLE_US 30000000u
+#include "tests/support/net_reference.h"
 
-/** One simulated QUIC connection. The relay's name for it is id, the client's is client_conn. */
-struct net_conn {
-    struct wz_list node;
-    uint64_t id, client_conn, call;
-    struct net_client *client;
-    char sni[WZP_CLIENT_SNI_SIZE];
-    bool relay_knows, client_open, relay_open;
-    uint64_t to_relay_us, to_client_us; /**< nothing may overtake what was sent before */
-};
+#define FIRST_PORT       4000
+#define DEFAULT_DELAY_MS 10
+/** After the media header: whose media it is. */
+#define MEDIA_TAG_BYTES 16
 
-enum net_event_kind {
-    NET_ARRIVES,   /**< the relay sees a new connection */
-    NET_CONNECTED, /**< the client sees it complete */
-    NET_TO_RELAY,
-    NET_TO_CLIENT,
-    NET_DATAGRAM_TO_RELAY,
-    NET_DATAGRAM_TO_CLIENT,
-    NET_RELAY_CLOSED,  /**< the client learns that the connection is gone */
-    NET_CLIENT_CLOSED, /**< the relay learns it */
-};
-
-struct net_event {
-    struct wz_list node;
-    uint64_t at_us, order, conn;
-    enum net_event_kind kind;
-    size_t len;
-    uint8_t data[];
-};
-
-static void drain_client(struct client_net *net, struct net_client *client);
-
-static struct net_conn *conn_of(const struct client_net *net, uint64_t id)
+const char *net_kind_name(enum net_kind kind)
 {
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &net->conns) {
-        struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
-        if (conn->id == id)
-            return conn;
-    }
-    return NULL;
+    static const char *const name[] = { "ours", "reference", "seed" };
+    return name[kind];
 }
 
-static struct net_conn *conn_of_client(const struct client_net *net, const struct net_client *client,
-                                       uint64_t id)
-{
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &net->conns) {
-        struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
-        if (conn->client == client && conn->client_conn == id)
-            return conn;
-    }
-    return NULL;
-}
-
-static uint64_t delay_us(struct client_net *net)
-{
-    const uint64_t spread_us = (uint64_t)(net->max_delay_ms - net->min_delay_ms) * 1000 + 1;
-    return (uint64_t)net->min_delay_ms * 1000 + test_rng_below(&net->random, spread_us);
-}
-
-static void post(struct client_net *net, uint64_t at_us, enum net_event_kind kind, uint64_t conn,
-                 struct wz_bytes data)
-{
-    struct net_event *event = calloc(1, sizeof *event + data.len);
-    assert_non_null(event);
-    event->at_us = at_us;
-    event->order = ++net->last_event;
-    event->kind = kind;
-    event->conn = conn;
-    event->len = data.len;
-    if (data.len)
-        memcpy(event->data, data.data, data.len);
-    struct wz_list *pos = net->queue.prev;
-    while (pos != &net->queue && wz_container_of(pos, struct net_event, node)->at_us > at_us)
-        pos = pos->prev;
-    wz_list_append(pos->next, &event->node);
-}
-
-/** Along a connection, in order. */
-static void post_to_relay(struct client_net *net, struct net_conn *conn, enum net_event_kind kind,
-                          struct wz_bytes data)
-{
-    const uint64_t at_us = net->now_us + delay_us(net);
-    conn->to_relay_us = at_us > conn->to_relay_us ? at_us : conn->to_relay_us;
-    post(net, conn->to_relay_us, kind, conn->id, data);
-}
-
-static void post_to_client(struct client_net *net, struct net_conn *conn, enum net_event_kind kind,
-                           struct wz_bytes data)
-{
-    const uint64_t at_us = net->now_us + delay_us(net);
-    conn->to_client_us = at_us > conn->to_client_us ? at_us : conn->to_client_us;
-    post(net, conn->to_client_us, kind, conn->id, data);
-}
-
-static const struct wz_bytes nothing = { .data = NULL, .len = 0 };
-
-/* The relay's effects die with the next call into it, and a CLOSE needs one: copy what follows first. */
-static void relay_did(struct client_net *net, const struct wzp_relay_effects *effects)
-{
-    uint64_t closing[64];
-    size_t count = 0;
-    for (size_t i = 0; i < effects->count; i++) {
-        const struct wzp_relay_effect *effect = &effects->item[i];
-        struct net_conn *conn = conn_of(net, effect->conn);
-        if (!conn || !conn->relay_open)
-            continue;
-        if (effect->kind == WZP_RELAY_SEND) {
-            post_to_client(net, conn, NET_TO_CLIENT, effect->body);
-        } else if (effect->kind == WZP_RELAY_CLOSE) {
-            conn->relay_open = conn->relay_knows = false;
-            post_to_client(net, conn, NET_RELAY_CLOSED, nothing);
-            assert_in_range(count, 0, 63);
-            closing[count++] = conn->id;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct wzp_relay_effects more;
-        assert_int_equal(wzp_relay_closed(net->relay, closing[i], net->now_us, &more), 0);
-        relay_did(net, &more);
-    }
-}
+/* ---- the world ---- */
 
 struct client_net *net_new(uint64_t seed)
 {
     struct client_net *net = calloc(1, sizeof *net);
     assert_non_null(net);
-    net->now_us = 1000000;
-    net->random.state = seed * 0x9e3779b97f4a7c15ull + 1;
-    net->rng = (struct wz_rng){ .fill = test_rng_fill, .arg = &net->random };
-    net->min_delay_ms = 5;
-    net->max_delay_ms = 60;
-    wz_list_init(&net->conns);
-    wz_list_init(&net->queue);
+    vnet_init(&net->v, seed);
+    vquic_init(&net->quic, &net->v);
+    net->rng = (struct wz_rng){ .fill = test_rng_fill, .arg = &net->v.random };
+    net->v.jitter_ms = 2;
+    net->relay_host = vnet_add_host(&net->v, vnet_add_nat(&net->v, VNET_OPEN, NULL), "198.51.100.1", NULL, 0);
+    net_check_start(net);
     return net;
 }
 
-static void forget_conn(struct net_conn *conn)
+static void free_calls(struct net_client *client)
 {
-    wz_list_remove(&conn->node);
-    free(conn);
+    for (size_t i = 0; i < client->call_count; i++)
+        free(client->call[i]);
+    free(client->call);
 }
 
 void net_free(struct client_net *net)
 {
-    struct wz_list *pos, *tmp;
-    for (size_t i = 0; i < net->client_count; i++)
-        wzp_client_free(net->client[i].client);
-    wzp_relay_free(net->relay);
-    wz_list_foreach (pos, tmp, &net->queue) {
-        wz_list_remove(pos);
-        free(wz_container_of(pos, struct net_event, node));
-    }
-    wz_list_foreach (pos, tmp, &net->conns)
-        forget_conn(wz_container_of(pos, struct net_conn, node));
-    free(net);
-}
-
-void net_relay_up(struct client_net *net, const struct wzp_relay_config *config)
-{
-    struct wzp_relay_config mine = config ? *config : (struct wzp_relay_config){ 0 };
-    mine.seed[0] = 99;
-    mine.build = "net-relay";
-    mine.rng = &net->rng;
-    if (mine.public_address.family == WZ_ADDR_NONE)
-        assert_int_equal(wz_addr_parse(NET_RELAY, &mine.public_address), 0);
-    assert_int_equal(wzp_relay_new(&net->relay, &mine), 0);
-}
-
-void net_relay_down(struct client_net *net)
-{
-    wzp_relay_free(net->relay);
-    net->relay = NULL;
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &net->conns) {
-        struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
-        conn->relay_open = conn->relay_knows = false;
-        post_to_client(net, conn, NET_RELAY_CLOSED, nothing);
-    }
-}
-
-struct net_client *net_add_client(struct client_net *net, bool share_local_addrs)
-{
-    assert_in_range(net->client_count, 0, NET_CLIENTS_MAX - 1);
-    struct net_client *client = &net->client[net->client_count++];
-    client->net = net;
-    char text[WZ_ADDR_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "203.0.113.%u:4000", (unsigned)net->client_count);
-    assert_int_equal(wz_addr_parse(text, &client->addr), 0);
-    struct wzp_client_config config = {
-        .seed = { (uint8_t)net->client_count, 7 },
-        .build = "net-client",
-        .share_local_addrs = share_local_addrs,
-        .rng = &net->rng,
-    };
-    assert_int_equal(wz_addr_parse(NET_RELAY, &config.relay), 0);
-    assert_int_equal(wzp_client_new(&client->client, &config, net->now_us), 0);
-    struct wzp_line_addresses known = { .host_count = 1 };
-    (void)snprintf(text, sizeof text, "192.168.1.%u:4000", (unsigned)net->client_count);
-    assert_int_equal(wz_addr_parse(text, &known.host[0]), 0);
-    wzp_client_set_addresses(client->client, &known);
-    return client;
-}
-
-/* ---- what a client wants ---- */
-
-static struct net_call *call_of(struct net_client *client, uint64_t id)
-{
-    for (size_t i = client->call_count; i-- > 0;)
-        if (client->call[i].id == id)
-            return &client->call[i];
-    return NULL;
-}
-
-static struct net_call *add_call(struct net_client *client, uint64_t id, bool incoming)
-{
-    assert_in_range(client->call_count, 0, NET_CALLS_MAX - 1);
-    struct net_call *call = &client->call[client->call_count++];
-    *call = (struct net_call){ .id = id, .incoming = incoming };
-    const char *text = wzp_client_call_id(client->client, id);
-    (void)snprintf(call->call_id, sizeof call->call_id, "%s", text ? text : "");
-    return call;
-}
-
-static void note_setup(struct net_call *call, const struct wzp_line_event *event)
-{
-    call->setups++;
-    (void)snprintf(call->peer_direct_addr, sizeof call->peer_direct_addr, "%s",
-                   event->peer_direct_addr ? event->peer_direct_addr : "");
-    if (event->peer_local_addrs->count)
-        (void)snprintf(call->peer_local_addr, sizeof call->peer_local_addr, "%s",
-                       event->peer_local_addrs->text[0]);
-}
-
-static void note_end(struct net_call *call, const struct wzp_line_event *event)
-{
-    call->ended = true;
-    call->up = false;
-    call->end = event->end;
-    call->hangup_reason = event->hangup_reason;
-    call->by_peer = event->by_peer;
-    call->ringing_seen = event->ringing_seen;
-}
-
-static void note_call_event(struct net_client *client, uint64_t id, const struct wzp_line_event *event)
-{
-    struct net_call *call =
-        event->kind == WZP_LINE_INCOMING ? add_call(client, id, true) : call_of(client, id);
-    assert_non_null(call);
-    if (call->ended)
-        fail_msg("event %d after the end of call %s", (int)event->kind, call->call_id);
-    switch (event->kind) {
-    case WZP_LINE_INCOMING:
-        call->own_kind = event->own_kind;
-        (void)snprintf(call->caller_reflexive_addr, sizeof call->caller_reflexive_addr, "%s",
-                       event->caller_reflexive_addr ? event->caller_reflexive_addr : "");
-        break;
-    case WZP_LINE_RINGING:
-        call->rings++;
-        break;
-    case WZP_LINE_ANSWERED:
-        call->answers++;
-        call->own_kind = event->own_kind;
-        break;
-    case WZP_LINE_SETUP:
-        note_setup(call, event);
-        break;
-    case WZP_LINE_PATH:
-        call->paths++;
-        call->up = call->was_up; /* after MEDIA_DOWN it tells that media flows again */
-        break;
-    case WZP_LINE_MEDIA_UP:
-        assert_false(call->was_up);
-        call->up = call->was_up = true;
-        break;
-    case WZP_LINE_MEDIA_DOWN:
-        assert_true(call->up);
-        call->up = false;
-        break;
-    case WZP_LINE_ENDED:
-        note_end(call, event);
-        break;
-    default:
-        break;
-    }
-}
-
-static void note_event(struct net_client *client, const struct wzp_client_effect *effect)
-{
-    if (effect->event.kind == WZP_LINE_REGISTERED)
-        client->registered++;
-    else if (effect->event.kind == WZP_LINE_UNREGISTERED)
-        client->unregistered++;
-    else if (effect->call && effect->event.kind != WZP_LINE_SIGNAL)
-        note_call_event(client, effect->call, &effect->event);
-}
-
-static void open_conn(struct client_net *net, struct net_client *client,
-                      const struct wzp_client_effect *effect)
-{
-    struct net_conn *conn = calloc(1, sizeof *conn);
-    assert_non_null(conn);
-    conn->id = ++net->last_conn;
-    conn->client_conn = effect->conn;
-    conn->call = effect->call;
-    conn->client = client;
-    conn->client_open = true;
-    memcpy(conn->sni, effect->sni, sizeof conn->sni);
-    wz_list_append(&net->conns, &conn->node);
-    struct wz_addr relay;
-    assert_int_equal(wz_addr_parse(NET_RELAY, &relay), 0);
-    if (net->relay && wz_addr_equal(&relay, &effect->to))
-        post_to_relay(net, conn, NET_ARRIVES, nothing);
-    else
-        post_to_client(net, conn, NET_RELAY_CLOSED, nothing);
-}
-
-static void close_conn(struct client_net *net, struct net_client *client, uint64_t id)
-{
-    struct net_conn *conn = conn_of_client(net, client, id);
-    if (!conn)
-        return;
-    conn->client_open = false;
-    post_to_relay(net, conn, NET_CLIENT_CLOSED, nothing);
-}
-
-static void drain_client(struct client_net *net, struct net_client *client)
-{
-    for (struct wzp_client_effect *effect;
-         client->client && (effect = wzp_client_next_effect(client->client));) {
-        switch (effect->kind) {
-        case WZP_CLIENT_DIAL:
-            open_conn(net, client, effect);
-            break;
-        case WZP_CLIENT_SEND: {
-            struct net_conn *conn = conn_of_client(net, client, effect->conn);
-            if (conn && conn->client_open)
-                post_to_relay(net, conn, NET_TO_RELAY, effect->body);
-            break;
-        }
-        case WZP_CLIENT_CLOSE:
-            close_conn(net, client, effect->conn);
-            break;
-        case WZP_CLIENT_EVENT:
-            note_event(client, effect);
-            break;
-        case WZP_CLIENT_USE:
-            call_of(client, effect->call)->media_conn = effect->conn;
-            break;
-        }
-        wzp_client_effect_free(effect);
-    }
-}
-
-/* ---- what arrives ---- */
-
-static void arrives(struct client_net *net, struct net_conn *conn)
-{
-    if (!net->relay)
-        return;
-    struct wz_addr local;
-    struct wzp_relay_effects effects;
-    assert_int_equal(wz_addr_parse(NET_RELAY, &local), 0);
-    conn->relay_open = conn->relay_knows = true;
-    assert_int_equal(wzp_relay_connected(net->relay, conn->id, conn->sni, &conn->client->addr, &local,
-                                         net->now_us, &effects),
-                     0);
-    relay_did(net, &effects);
-    if (conn->relay_open)
-        wzp_relay_set_handle(net->relay, conn->id, conn);
-    post_to_client(net, conn, NET_CONNECTED, nothing);
-}
-
-static void deliver_to_relay(struct client_net *net, struct net_conn *conn, const struct net_event *event)
-{
-    struct wzp_relay_effects effects;
-    if (!net->relay || !conn->relay_open)
-        return;
-    if (event->kind == NET_TO_RELAY) {
-        (void)wzp_relay_message(net->relay, conn->id, wz_bytes(event->data, event->len), net->now_us,
-                                &effects);
-        relay_did(net, &effects);
-        return;
-    }
-    void *const *to = NULL;
-    const size_t count =
-        wzp_relay_route(net->relay, conn->id, wz_bytes(event->data, event->len), net->now_us, &to);
-    for (size_t i = 0; i < count; i++) {
-        struct net_conn *other = to[i];
-        if (other && other->relay_open)
-            post(net, net->now_us + delay_us(net), NET_DATAGRAM_TO_CLIENT, other->id,
-                 wz_bytes(event->data, event->len));
-    }
-}
-
-static void client_closed(struct client_net *net, struct net_conn *conn)
-{
-    if (net->relay && conn->relay_knows) {
-        struct wzp_relay_effects effects;
-        conn->relay_open = conn->relay_knows = false;
-        assert_int_equal(wzp_relay_closed(net->relay, conn->id, net->now_us, &effects), 0);
-        relay_did(net, &effects);
-    }
-}
-
-static void deliver_to_client(struct client_net *net, struct net_conn *conn, const struct net_event *event)
-{
-    struct net_client *client = conn->client;
-    if (!client->client || !conn->client_open)
-        return;
-    switch (event->kind) {
-    case NET_CONNECTED:
-        wzp_client_connected(client->client, conn->client_conn, &(struct wzp_client_link){ 0 }, net->now_us);
-        break;
-    case NET_TO_CLIENT:
-        wzp_client_message(client->client, conn->client_conn, wz_bytes(event->data, event->len), net->now_us);
-        break;
-    case NET_DATAGRAM_TO_CLIENT: {
-        struct net_call *call = call_of(client, conn->call);
-        if (call && call->up) {
-            call->datagrams++;
-            wzp_client_media_seen(client->client, call->id, net->now_us);
-        }
-        break;
-    }
-    default:
-        conn->client_open = false;
-        wzp_client_closed(client->client, conn->client_conn, "closed by relay", net->now_us);
-        break;
-    }
-    drain_client(net, client);
-}
-
-static void happen(struct client_net *net, const struct net_event *event)
-{
-    struct net_conn *conn = conn_of(net, event->conn);
-    if (!conn)
-        return;
-    switch (event->kind) {
-    case NET_ARRIVES:
-        arrives(net, conn);
-        break;
-    case NET_TO_RELAY:
-    case NET_DATAGRAM_TO_RELAY:
-        deliver_to_relay(net, conn, event);
-        break;
-    case NET_CLIENT_CLOSED:
-        client_closed(net, conn);
-        break;
-    case NET_CONNECTED:
-    case NET_TO_CLIENT:
-    case NET_DATAGRAM_TO_CLIENT:
-    case NET_RELAY_CLOSED:
-        deliver_to_client(net, conn, event);
-        break;
-    }
-    if (!conn->client_open && !conn->relay_knows)
-        forget_conn(conn);
-}
-
-/* ---- time ---- */
-
-static uint64_t next_us(const struct client_net *net)
-{
-    uint64_t next = UINT64_MAX;
-    if (!wz_list_is_empty(&net->queue))
-        next = wz_container_of(net->queue.next, struct net_event, node)->at_us;
-    if (net->relay && wzp_relay_deadline_us(net->relay) < next)
-        next = wzp_relay_deadline_us(net->relay);
-    for (size_t i = 0; i < net->client_count; i++)
-        if (net->client[i].client && wzp_client_deadline_us(net->client[i].client) < next)
-            next = wzp_client_deadline_us(net->client[i].client);
-    return next;
-}
-
-static void run_timers(struct client_net *net)
-{
-    if (net->relay && wzp_relay_deadline_us(net->relay) <= net->now_us) {
-        struct wzp_relay_effects effects;
-        assert_int_equal(wzp_relay_tick(net->relay, net->now_us, &effects), 0);
-        relay_did(net, &effects);
-    }
     for (size_t i = 0; i < net->client_count; i++) {
-        struct net_client *client = &net->client[i];
-        if (client->client && wzp_client_deadline_us(client->client) <= net->now_us)
-            wzp_client_tick(client->client, net->now_us);
-        drain_client(net, client);
+        if (net->client[i].kind == NET_OURS)
+            net_client_stop(&net->client[i]);
+        else
+            net_reference_stop(&net->client[i]);
+        free_calls(&net->client[i]);
     }
+    wzp_relay_free(net->relay);
+    vquic_done(&net->quic);
+    vnet_done(&net->v);
+    for (size_t i = 0; i < net->endpoint_count; i++)
+        free(net->endpoint[i]);
+    free(net);
 }
 
 void net_run_ms(struct client_net *net, uint64_t ms)
 {
-    const uint64_t end_us = net->now_us + ms * 1000;
     for (size_t i = 0; i < net->client_count; i++)
-        drain_client(net, &net->client[i]);
-    for (uint64_t at_us; (at_us = next_us(net)) <= end_us;) {
-        net->now_us = at_us > net->now_us ? at_us : net->now_us;
-        while (!wz_list_is_empty(&net->queue)) {
-            struct net_event *event = wz_container_of(net->queue.next, struct net_event, node);
-            if (event->at_us > net->now_us)
-                break;
-            wz_list_remove(&event->node);
-            happen(net, event);
-            free(event);
-        }
-        run_timers(net);
-    }
-    net->now_us = end_us;
+        net_client_touch(&net->client[i]);
+    vnet_run_until(&net->v, net->v.now_us + ms * 1000);
 }
 
-/* ---- what users do ---- */
+struct vquic_endpoint *net_open_endpoint(struct client_net *net, struct vnet_host *host, uint16_t port,
+                                         const struct vquic_handlers *handlers, void *owner)
+{
+    struct vquic_endpoint *endpoint = calloc(1, sizeof *endpoint);
+    assert_non_null(endpoint);
+    assert_in_range(net->endpoint_count, 0, sizeof net->endpoint / sizeof net->endpoint[0] - 1);
+    net->endpoint[net->endpoint_count++] = endpoint;
+    endpoint->handlers = *handlers;
+    endpoint->owner = owner;
+    vquic_open(&net->quic, endpoint, host, port);
+    return endpoint;
+}
+
+void net_trace_event(const struct net_client *client, const struct net_call *call, int kind)
+{
+    struct client_net *net = client->net;
+    vnet_trace_number(&net->v, net->v.now_us);
+    vnet_trace_number(&net->v, (uint64_t)(client - net->client) << 32 | (uint64_t)kind);
+    vnet_trace(&net->v, call->call_id, strlen(call->call_id));
+}
+
+/* ---- calls ---- */
+
+struct net_call *net_call_add(struct net_client *client, uint64_t id, bool incoming, const char *call_id)
+{
+    if (client->call_count == client->call_size) {
+        client->call_size = client->call_size ? client->call_size * 2 : 8;
+        client->call = realloc(client->call, client->call_size * sizeof(struct net_call *));
+        assert_non_null(client->call);
+    }
+    struct net_call *call = calloc(1, sizeof *call);
+    assert_non_null(call);
+    client->call[client->call_count++] = call;
+    call->id = id;
+    call->incoming = incoming;
+    call->begun_us = client->net->v.now_us;
+    (void)snprintf(call->call_id, sizeof call->call_id, "%s", call_id ? call_id : "");
+    return call;
+}
+
+struct net_call *net_last_call(struct net_client *client)
+{
+    return client->call_count ? client->call[client->call_count - 1] : NULL;
+}
+
+bool net_call_is_direct(const struct net_call *call)
+{
+    return call->send && call->send->conn->is_direct;
+}
+
+void net_call_ended(struct net_client *client, struct net_call *call)
+{
+    call->ended = true;
+    call->up = false;
+    call->send = NULL;
+    call->ended_us = client->net->v.now_us;
+}
+
+void net_call_use(struct net_client *client, struct net_call *call, struct vquic_end *end)
+{
+    struct client_net *net = client->net;
+    call->send = end;
+    call->down_us = end ? 0 : net->v.now_us;
+    if (end && net->media_every_ms && client->media_timer.want_us == VNET_NEVER)
+        vnet_timer_set(&net->v, &client->media_timer, net->v.now_us);
+}
+
+struct net_call *net_peer_call(struct client_net *net, const struct net_client *client, const struct net_call *call,
+                               struct net_client **ret_peer)
+{
+    for (size_t i = 0; i < net->client_count; i++) {
+        struct net_client *other = &net->client[i];
+        for (size_t k = other->call_count; other != client && k-- > 0;)
+            if (strcmp(other->call[k]->call_id, call->call_id) == 0) {
+                *ret_peer = other;
+                return other->call[k];
+            }
+    }
+    return NULL;
+}
+
+bool net_agree(const struct net_call *a, const struct net_call *b)
+{
+    if (a->ended || b->ended)
+        return a->ended == b->ended;
+    if (!a->send || !b->send)
+        return !a->send && !b->send;
+    return net_call_is_direct(a) ? vquic_other(a->send) == b->send : !net_call_is_direct(b);
+}
+
+/* ---- media ---- */
+
+static void fill_tag(const struct net_client *client, const struct net_call *call, uint8_t tag[static MEDIA_TAG_BYTES])
+{
+    memset(tag, 0, MEDIA_TAG_BYTES);
+    tag[0] = (uint8_t)(client - client->net->client);
+    memcpy(tag + 1, call->call_id, strnlen(call->call_id, MEDIA_TAG_BYTES - 1));
+}
+
+void net_send_media(struct client_net *net, struct net_client *client, const struct net_call *call)
+{
+    uint8_t datagram[WZP_MEDIA_HEADER_BYTES + MEDIA_TAG_BYTES] = { 0 };
+    (void)net;
+    fill_tag(client, call, datagram + WZP_MEDIA_HEADER_BYTES);
+    if (call->send && call->up)
+        vquic_send_datagram(call->send, wz_bytes(datagram, sizeof datagram));
+}
+
+void net_call_heard(struct net_client *client, struct net_call *call, struct wz_bytes data)
+{
+    uint8_t tag[MEDIA_TAG_BYTES];
+    fill_tag(client, call, tag);
+    assert_int_equal(data.len, WZP_MEDIA_HEADER_BYTES + MEDIA_TAG_BYTES);
+    assert_memory_equal(data.data + WZP_MEDIA_HEADER_BYTES + 1, tag + 1, MEDIA_TAG_BYTES - 1);
+    assert_int_not_equal(data.data[WZP_MEDIA_HEADER_BYTES], tag[0]);
+    call->datagrams++;
+    call->heard_us = client->net->v.now_us;
+}
+
+static void media_due(void *arg)
+{
+    struct net_client *client = arg;
+    struct client_net *net = client->net;
+    bool any = false;
+    for (size_t i = 0; i < client->call_count; i++) {
+        net_send_media(net, client, client->call[i]);
+        any = any || client->call[i]->send;
+    }
+    if (any && net->media_every_ms)
+        vnet_timer_set(&net->v, &client->media_timer, net->v.now_us + (uint64_t)net->media_every_ms * 1000);
+}
+
+/* ---- clients ---- */
+
+/** Two STUN servers are asked: a symmetric NAT shows itself by two mappings. */
+static void ask_stun(struct net_client *client, struct wzp_line_addresses *known)
+{
+    static const char *const server[] = { "198.51.100.11:3478", "198.51.100.12:3478" };
+    struct wz_addr inner = client->host->v4, to;
+    inner.port = client->port;
+    for (known->stun_count = 0; known->stun_count < 2; known->stun_count++) {
+        assert_int_equal(wz_addr_parse(server[known->stun_count], &to), 0);
+        known->stun[known->stun_count] = vnet_nat_outbound(client->host->nat, client->host, &inner, &to);
+    }
+}
+
+static void tell_addresses(struct net_client *client)
+{
+    struct wzp_line_addresses known = { .host_count = 1 };
+    char text[WZ_ADDR_TEXT_MAX];
+    if (!client->client)
+        return;
+    known.host[0] = client->host->v4;
+    if (client->host->nat->kind == VNET_OPEN) {
+        (void)snprintf(text, sizeof text, "192.168.1.%u", (unsigned)(client - client->net->client + 1));
+        assert_int_equal(wz_addr_parse_ip(text, 0, &known.host[0]), 0);
+    }
+    known.host[0].port = client->port;
+    if (client->host->v6.family != WZ_ADDR_NONE) {
+        known.host[known.host_count] = client->host->v6;
+        known.host[known.host_count++].port = client->port;
+    }
+    if (client->stun)
+        ask_stun(client, &known);
+    wzp_client_set_addresses(client->client, &known);
+}
+
+static void start(struct net_client *client)
+{
+    if (client->kind == NET_OURS)
+        net_client_start(client);
+    else
+        net_reference_start(client);
+    tell_addresses(client);
+}
+
+struct net_client *net_add(struct client_net *net, const struct net_client_options *options)
+{
+    char public_ip[WZ_ADDR_TEXT_MAX], inner_ip[WZ_ADDR_TEXT_MAX];
+    assert_in_range(net->client_count, 0, NET_CLIENTS_MAX - 1);
+    struct net_client *client = &net->client[net->client_count++];
+    const unsigned number = (unsigned)net->client_count;
+    (void)snprintf(inner_ip, sizeof inner_ip, "192.168.1.%u", number);
+    (void)snprintf(public_ip, sizeof public_ip, "203.0.113.%u", number);
+    if (options->public_ip)
+        (void)snprintf(public_ip, sizeof public_ip, "%s", options->public_ip);
+    const bool is_open = options->nat == VNET_OPEN;
+    struct vnet_nat *nat = vnet_add_nat(&net->v, options->nat, is_open ? NULL : public_ip);
+    client->net = net;
+    client->kind = options->kind;
+    client->host = vnet_add_host(&net->v, nat, is_open ? public_ip : inner_ip, options->v6,
+                                 options->delay_ms ? options->delay_ms : DEFAULT_DELAY_MS);
+    if (options->firewall)
+        client->host->firewall = vnet_add_nat(&net->v, VNET_FIREWALL, NULL);
+    client->port = FIRST_PORT;
+    client->stun = options->stun;
+    client->config = (struct wzp_client_config){
+        .seed = { (uint8_t)number, 7 },
+        .build = "net-client",
+        .share_local_addrs = options->share_local_addrs,
+        .no_direct = options->no_direct,
+        .strict = options->strict,
+        .rng = &net->rng,
+    };
+    assert_int_equal(wz_addr_parse(NET_RELAY, &client->config.relay), 0);
+    wz_list_init(&client->conns);
+    client->timer.want_us = VNET_NEVER;
+    client->media_timer = (struct vnet_timer){ .want_us = VNET_NEVER, .due = media_due, .arg = client };
+    start(client);
+    return client;
+}
+
+struct net_client *net_add_client(struct client_net *net, bool share_local_addrs)
+{
+    return net_add(net, &(struct net_client_options){ .share_local_addrs = share_local_addrs });
+}
+
+bool net_is_registered(const struct net_client *client)
+{
+    return client->kind == NET_OURS ? client->client && wzp_client_is_registered(client->client)
+                                    : client->reference && net_reference_is_registered(client);
+}
 
 void net_register_all(struct client_net *net)
 {
     for (unsigned i = 0; i < 300; i++) {
         size_t ready = 0;
         for (size_t k = 0; k < net->client_count; k++)
-            ready += !net->client[k].client || wzp_client_is_registered(net->client[k].client);
+            ready += (!net->client[k].client && !net->client[k].reference) || net_is_registered(&net->client[k]);
         if (ready == net->client_count)
             return;
         net_run_ms(net, 100);
@@ -537,62 +306,83 @@ void net_register_all(struct client_net *net)
 
 void net_kill_client(struct client_net *net, struct net_client *client)
 {
-    wzp_client_free(client->client);
-    client->client = NULL;
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &net->conns) {
-        struct net_conn *conn = wz_container_of(pos, struct net_conn, node);
-        if (conn->client != client || !conn->client_open)
-            continue;
-        conn->client_open = false;
-        post(net, net->now_us + IDLE_US, NET_CLIENT_CLOSED, conn->id, nothing);
-    }
+    (void)net;
+    vquic_kill(client->endpoint);
+    for (size_t i = 0; i < client->call_count; i++)
+        if (!client->call[i]->ended)
+            net_call_ended(client, client->call[i]);
+    if (client->kind == NET_OURS)
+        net_client_stop(client);
+    else
+        net_reference_stop(client);
 }
 
-int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to,
-             bool hide_addresses)
+void net_restart_client(struct client_net *net, struct net_client *client)
+{
+    (void)net;
+    client->port++;
+    start(client);
+}
+
+void net_cut(struct client_net *net, const struct net_client *a, const struct net_client *b, bool is_cut)
+{
+    vnet_cut_path(&net->v, a->host, b->host, is_cut);
+}
+
+/* ---- what users do ---- */
+
+int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to, bool hide_addresses)
 {
     uint64_t id = 0;
-    const struct wzp_line_dial dial = {
-        .target_fingerprint = wzp_client_fingerprint(to->client),
-        .hide_addresses = hide_addresses,
-    };
-    const int err = wzp_client_call(from->client, &dial, net->now_us, &id);
+    if (from->kind != NET_OURS)
+        return net_reference_dial(from, to->fingerprint, hide_addresses);
+    if (!from->client)
+        return -ENOTCONN;
+    tell_addresses(from);
+    const struct wzp_line_dial dial = { .target_fingerprint = to->fingerprint, .hide_addresses = hide_addresses };
+    const int err = wzp_client_call(from->client, &dial, net->v.now_us, &id);
     if (err < 0)
         return err;
-    add_call(from, id, false);
-    drain_client(net, from);
+    (void)net_call_add(from, id, false, wzp_client_call_id(from->client, id));
+    net_client_touch(from);
     return 0;
 }
 
-struct net_call *net_last_call(struct net_client *client)
+static struct net_call *own_call(const struct net_client *client, const struct net_call *call)
 {
-    return client->call_count ? &client->call[client->call_count - 1] : NULL;
+    for (size_t i = 0; i < client->call_count; i++)
+        if (client->call[i] == call)
+            return client->call[i];
+    fail_msg("not a call of this client");
+    return NULL;
 }
 
 void net_answer(struct client_net *net, struct net_client *client, const struct net_call *call,
                 enum wzp_accept_mode mode)
 {
-    (void)wzp_client_answer(client->client, call->id, mode,
-                            net->now_us); /* random tests answer at wrong times too */
-    drain_client(net, client);
-}
-
-void net_hangup(struct client_net *net, struct net_client *client, const struct net_call *call,
-                enum wzp_hangup_reason reason)
-{
-    wzp_client_hangup(client->client, call->id, reason, net->now_us);
-    drain_client(net, client);
-}
-
-void net_send_media(struct client_net *net, struct net_client *client, const struct net_call *call)
-{
-    static const uint8_t datagram[WZP_MEDIA_HEADER_BYTES + 20];
-    struct net_conn *conn = conn_of_client(net, client, call->media_conn);
-    if (!conn || !conn->client_open || !call->up)
+    if (client->kind != NET_OURS) {
+        net_reference_answer(client, call, mode);
         return;
-    post(net, net->now_us + delay_us(net), NET_DATAGRAM_TO_RELAY, conn->id,
-         wz_bytes(datagram, sizeof datagram));
+    }
+    if (!client->client)
+        return;
+    tell_addresses(client);
+    /* Random tests answer at wrong times too. */
+    if (wzp_client_answer(client->client, call->id, mode, net->v.now_us) == 0 && mode != WZP_ACCEPT_REJECT)
+        own_call(client, call)->answered_us = net->v.now_us;
+    net_client_touch(client);
+}
+
+void net_hangup(struct client_net *net, struct net_client *client, struct net_call *call, enum wzp_hangup_reason reason)
+{
+    if (client->kind != NET_OURS) {
+        net_reference_hangup(client, call);
+        return;
+    }
+    if (!client->client)
+        return;
+    wzp_client_hangup(client->client, call->id, reason, net->v.now_us);
+    net_client_touch(client);
 }
 
 void net_talk(struct client_net *net, struct net_client *a, struct net_client *b, struct net_call **ret_a,
