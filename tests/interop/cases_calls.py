@@ -26,11 +26,13 @@ def talk(one, phone, client, said_by_phone, said_by_client):
     expect_speech(one, said_by_client, phone.recorded(), "client to phone")
 
 
-def phone_calls_client(one, codec, transport, dial):
-    """One whole call; dial(fingerprint) says what the phone dials, the directory knows the client."""
+def phone_calls_client(one, codec, transport, dial, paths=("direct", "relay"), **relay_settings):
+    """One whole call; dial(fingerprint) says what the phone dials, the directory knows the client. Which of the paths
+    media takes is up to the machine's addresses."""
     said_by_phone, said_by_client = speeches(one)
     fingerprint = learn_fingerprint(one, "carol")
-    gateway = Gateway(one, directory=[{"alias": "carol", "number": "4100", "fingerprint": fingerprint}]).start()
+    gateway = Gateway(one, directory=[{"alias": "carol", "number": "4100", "fingerprint": fingerprint}],
+                      relay_settings=relay_settings).start()
     client = answering_client(one, gateway, arguments=["--play", said_by_client])
     expect(client.fingerprint == fingerprint, "the seed file did not give the same identity twice")
     phone = Phone(one, "phone", said_by_phone).register(gateway, "alice", transport=transport, codecs=(codec,))
@@ -42,7 +44,10 @@ def phone_calls_client(one, codec, transport, dial):
     talk(one, phone, client, said_by_phone, said_by_client)
     call = gateway.ended_call()
     expect(call["codec"].lower() == codec.lower(), f"the call says codec {call['codec']}")
-    expect(call["path"] == "relay", f"the call says path {call['path']}")
+    path = client.last("path")["path"]
+    expect(path in paths, f"the path was {path}")
+    expect(call["path"] == path, f"the call says path {call['path']}, the client {path}")
+    expect(call["protection"] == {"wzp": f"quic-{path}", "sip": "clear"}, f"the call says protection {call['protection']}")
     expect(call["cause"] == "normal", f"the call says cause {call['cause']}")
 
 
@@ -59,6 +64,11 @@ def phone_over_tcp_calls_an_alias_with_pcma(one):
 @case
 def phone_over_udp_calls_a_number_with_opus(one):
     phone_calls_client(one, "opus", "udp", lambda fingerprint: "4100")
+
+
+@case
+def gateway_with_direct_paths_off_takes_the_relay(one):
+    phone_calls_client(one, "PCMU", "udp", lambda fingerprint: "4100", paths=("relay",), direct=False)
 
 
 def client_calls_phone(one, codec, transport):
