@@ -47,8 +47,7 @@ static int close_loop(void **state)
     return 0;
 }
 
-static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *from,
-                      const struct wz_addr *local)
+static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr *from, const struct wz_addr *local)
 {
     struct peer *p = arg;
 
@@ -69,9 +68,7 @@ static void on_packet(void *arg, uint8_t *data, size_t len, const struct wz_addr
 
 static int try_open(struct peer *p, const char *bind_to, bool gro)
 {
-    struct wz_udp_config config = {
-        .fd = -1, .want_gro = gro, .packet = on_packet, .arg = p, .buffer_bytes = 1 << 20
-    };
+    struct wz_udp_config config = { .fd = -1, .want_gro = gro, .packet = on_packet, .arg = p, .buffer_bytes = 1 << 20 };
 
     *p = (struct peer){ 0 };
     assert_int_equal(wz_addr_parse(bind_to, &config.bind), 0);
@@ -296,6 +293,32 @@ static void refused_message_does_not_hold_up_the_rest_of_the_batch(void **state)
     wz_udp_free(b.udp);
 }
 
+static void packets_of_a_turn_leave_in_one_call_whoever_they_are_for(void **state)
+{
+    enum { PEERS = 20, EACH = 5 };
+    static struct peer a, to[PEERS];
+
+    (void)state;
+    open_peer(&a, "127.0.0.1:0", true);
+    for (unsigned i = 0; i < PEERS; i++)
+        open_peer(&to[i], "127.0.0.1:0", true);
+    for (uint32_t n = 0; n < EACH; n++) /* interleaved, as a relay forwards */
+        for (unsigned i = 0; i < PEERS; i++)
+            send_number(&a, n, 100, &to[i].local);
+    for (unsigned i = 0; i < PEERS; i++) {
+        turn_until(&to[i], EACH);
+        for (uint32_t n = 0; n < EACH; n++)
+            assert_int_equal(to[i].number[n], n);
+        /* What one peer gets is one segmented message, which arrives as one. */
+        assert_int_equal(wz_udp_stats(to[i].udp)->rx_calls, 1);
+    }
+    assert_int_equal(wz_udp_stats(a.udp)->tx_packets, PEERS * EACH);
+    assert_int_equal(wz_udp_stats(a.udp)->tx_calls, 1);
+    wz_udp_free(a.udp);
+    for (unsigned i = 0; i < PEERS; i++)
+        wz_udp_free(to[i].udp);
+}
+
 static void socket_may_be_freed_by_its_own_callback(void **state)
 {
     struct peer a, b;
@@ -428,6 +451,7 @@ int main(void)
         T(dual_stack_socket_speaks_plain_ipv4_and_ipv6),
         T(unreachable_family_is_dropped_and_counted),
         T(refused_message_does_not_hold_up_the_rest_of_the_batch),
+        T(packets_of_a_turn_leave_in_one_call_whoever_they_are_for),
         T(socket_may_be_freed_by_its_own_callback),
         T(last_socket_of_the_loop_may_be_freed_by_its_own_callback),
         T(busy_socket_yields_after_a_bounded_number_of_packets),
