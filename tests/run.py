@@ -22,8 +22,8 @@ JOBS = os.cpu_count() or 2
 CTEST_LABELS = ("unit", "sim", "property", "vectors", "fuzz")
 DEFAULT_LABELS = CTEST_LABELS + ("lint", "strict", "interop")
 # What a change must pass before it lands; soak and peers need more time or programs from outside.
-CI_LABELS = DEFAULT_LABELS + ("docker",)
-LATER_LABELS = ("netns", "nat", "pbx", "packages", "soak")
+CI_LABELS = DEFAULT_LABELS + ("nat", "docker")
+LATER_LABELS = ("pbx", "packages", "soak")
 
 
 class Totals:
@@ -197,6 +197,13 @@ def run_interop(totals, builds):
                                "--fast-bin", "build/strict/bin"], totals, 600)
 
 
+def run_nat(totals, builds):
+    if subprocess.run(["./dev", "setup", "build", "test", "nat"], cwd=ROOT).returncode:
+        totals.fail("nat", "its packages could not be installed")
+    elif builds.get("nat", "asan"):
+        run_script("nat", [sys.executable, "tests/nat/run.py", "--bin", "build/asan/bin"], totals, 600)
+
+
 def run_docker(totals, builds):
     if subprocess.run(["./dev", "setup", "build", "test", "docker"], cwd=ROOT).returncode:
         totals.fail("docker", "its packages could not be installed")
@@ -213,7 +220,8 @@ def run_peers(totals, builds):
         run_script("peers", [sys.executable, "tests/interop/peers.py", "--bin", "build/asan/bin"], totals, 1800)
 
 
-SCRIPTS = {"lint": run_lint, "strict": run_strict, "interop": run_interop, "docker": run_docker, "peers": run_peers}
+SCRIPTS = {"lint": run_lint, "strict": run_strict, "interop": run_interop, "nat": run_nat,
+           "docker": run_docker, "peers": run_peers}
 
 
 def main(labels):
