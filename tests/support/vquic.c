@@ -1,4 +1,4 @@
-#include "tests/support/vquic.h"
+#include "tests/support/vquic_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,8 +140,7 @@ void vquic_send_datagram(struct vquic_end *end, struct wz_bytes data)
 
 /* ---- ends ---- */
 
-/** Close without a word to the owner. */
-static void end_now(struct vquic_end *end, const char *reason)
+void vquic_end_now(struct vquic_end *end, const char *reason)
 {
     end->state = VQUIC_CLOSED;
     (void)snprintf(end->reason, sizeof end->reason, "%s", reason);
@@ -154,7 +153,7 @@ static void end_told(struct vquic_end *end, const char *reason)
 {
     const bool is_announced = !end->is_server || end->state == VQUIC_UP;
     struct vquic_endpoint *endpoint = end->endpoint;
-    end_now(end, reason);
+    vquic_end_now(end, reason);
     if (is_announced && endpoint->open)
         endpoint->handlers.closed(endpoint->owner, end, end->reason);
 }
@@ -163,7 +162,7 @@ void vquic_close(struct vquic_end *end, const char *reason)
 {
     if (end->state == VQUIC_CLOSED || end->state == VQUIC_NONE)
         return;
-    end_now(end, reason);
+    vquic_end_now(end, reason);
     end->backoff = 0;
     end->closing_until_us = now_of(end) + CLOSE_LINGERS * pto_us(end);
     send_packet(end, PACKET_CLOSE, 0, wz_bytes(end->reason, strlen(end->reason) + 1));
@@ -190,6 +189,12 @@ static void send_flight(struct vquic_end *end)
 {
     send_packet(end, PACKET_FLIGHT, 0, nothing);
     arm(end);
+}
+
+void vquic_answer(struct vquic_end *end)
+{
+    begin(end, end->endpoint, &end->remote);
+    send_flight(end);
 }
 
 /* ---- packets in ---- */
@@ -316,7 +321,7 @@ static void on_packet(struct vquic_end *end, const struct vnet_packet *packet)
         arm(end);
 }
 
-static void receive(void *arg, const struct vnet_packet *packet)
+void vquic_receive(void *arg, const struct vnet_packet *packet)
 {
     struct vquic_endpoint *endpoint = arg;
     struct vquic_conn *conn = packet->header.conn;
@@ -327,7 +332,7 @@ static void receive(void *arg, const struct vnet_packet *packet)
         return;
     if (end->state == VQUIC_HELD) {
         if (packet->header.kind == PACKET_CLOSE)
-            end_now(end, "gone before it was accepted");
+            vquic_end_now(end, "gone before it was accepted");
         return;
     }
     if (end->state == VQUIC_CLOSED) {
@@ -443,87 +448,4 @@ struct vquic_end *vquic_dial(struct vquic_endpoint *endpoint, const struct wz_ad
     send_packet(&conn->client, PACKET_INITIAL, 0, nothing);
     arm(&conn->client);
     return &conn->client;
-}
-
-/* ---- endpoints ---- */
-
-void vquic_open(struct vquic *quic, struct vquic_endpoint *endpoint, struct vnet_host *host, uint16_t port)
-{
-    endpoint->quic = quic;
-    endpoint->open = true;
-    endpoint->socket.receive = receive;
-    endpoint->socket.arg = endpoint;
-    vnet_bind(&endpoint->socket, host, port);
-}
-
-typedef void vquic_visit(struct vquic_end *end, void *arg);
-
-static void each_end(const struct vquic_endpoint *endpoint, vquic_visit *visit, void *arg)
-{
-    struct wz_list *pos, *tmp;
-    wz_list_foreach (pos, tmp, &endpoint->quic->conns) {
-        struct vquic_conn *conn = wz_container_of(pos, struct vquic_conn, node);
-        if (conn->client.endpoint == endpoint)
-            visit(&conn->client, arg);
-        if (conn->server.endpoint == endpoint)
-            visit(&conn->server, arg);
-    }
-}
-
-static void answer_held(struct vquic_end *end, void *arg)
-{
-    (void)arg;
-    if (end->state != VQUIC_HELD)
-        return;
-    end->state = VQUIC_HANDSHAKE;
-    end->begun_us = now_of(end);
-    end->pto_at_us = now_of(end) + pto_us(end);
-    send_flight(end);
-}
-
-void vquic_set_accept(struct vquic_endpoint *endpoint, enum vquic_accept accept)
-{
-    endpoint->accept = accept;
-    if (accept == VQUIC_ACCEPT)
-        each_end(endpoint, answer_held, NULL);
-}
-
-static void close_end(struct vquic_end *end, void *arg)
-{
-    vquic_close(end, arg);
-}
-
-static void forget_end(struct vquic_end *end, void *arg)
-{
-    (void)arg;
-    if (end->state != VQUIC_CLOSED)
-        end_now(end, "killed");
-}
-
-void vquic_kill(struct vquic_endpoint *endpoint)
-{
-    endpoint->open = false;
-    each_end(endpoint, forget_end, NULL);
-    vnet_unbind(&endpoint->socket);
-}
-
-void vquic_shut(struct vquic_endpoint *endpoint, const char *reason)
-{
-    char text[64];
-    (void)snprintf(text, sizeof text, "%s", reason);
-    each_end(endpoint, close_end, text);
-    vquic_kill(endpoint);
-}
-
-static void count_open(struct vquic_end *end, void *arg)
-{
-    size_t *count = arg;
-    *count += end->state != VQUIC_CLOSED && end->state != VQUIC_NONE;
-}
-
-size_t vquic_open_ends(const struct vquic_endpoint *endpoint)
-{
-    size_t count = 0;
-    each_end(endpoint, count_open, &count);
-    return count;
 }
