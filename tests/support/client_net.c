@@ -87,6 +87,12 @@ void net_trace_event(const struct net_client *client, const struct net_call *cal
     vnet_trace_number(&net->v, net->v.now_us);
     vnet_trace_number(&net->v, (uint64_t)(client - net->client) << 32 | (uint64_t)kind);
     vnet_trace(&net->v, call->call_id, strlen(call->call_id));
+    if (net->verbose)
+        printf("%9.3f s    client %zu, call %.6s: event %d%s\n", (double)net->v.now_us / 1e6,
+               (size_t)(client - net->client), call->call_id, kind,
+               !call->send                ? ""
+               : net_call_is_direct(call) ? ", direct"
+                                          : ", relay");
 }
 
 /* ---- calls ---- */

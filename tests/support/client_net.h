@@ -77,6 +77,7 @@ struct client_net {
     struct vnet_host *relay_host;
     struct vquic_endpoint *relay_endpoint;
     struct vnet_timer relay_timer, sweep_timer;
+    bool verbose;            /**< print what users are told */
     unsigned media_every_ms; /**< every call that is up sends so often; 0: only net_send_media() does */
     size_t client_count;
     struct net_client client[NET_CLIENTS_MAX];
