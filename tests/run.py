@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 JOBS = os.cpu_count() or 2
 
-CTEST_LABELS = ("unit", "sim", "property", "vectors", "fuzz")
+CTEST_LABELS = ("unit", "sim", "property", "vectors", "fuzz", "bench")
 DEFAULT_LABELS = CTEST_LABELS + ("lint", "strict", "interop")
 # What a change must pass before it lands; soak and peers need more time or programs from outside.
 CI_LABELS = DEFAULT_LABELS + ("nat", "docker")
