@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "wzp/bin/client_addresses.h"
+#include "wzp/bin/client_analyze_run.h"
+#include "wzp/bin/client_nat_run.h"
 #include "wzp/bin/client_options.h"
 #include "wzp/bin/client_output.h"
 #include "wzp/bin/client_phone.h"
@@ -25,6 +27,7 @@
 struct client {
     struct client_options options;
     struct wz_addr relay, stun[CLIENT_STUN_MAX];
+    struct wz_addr relays[CLIENT_RELAYS_MAX]; /**< nat's */
     struct client_pcm play;
     struct wz_loop *loop;
     struct wzp_line_group *group; /**< NULL: no direct paths */
@@ -32,6 +35,7 @@ struct client {
     struct wzp_quic *quic;
     struct client_phone *phone;
     struct client_addresses *addresses;
+    struct client_nat_run *nat;
     struct wz_signal_watch interrupt, term;
     bool watching;
 };
@@ -124,6 +128,11 @@ static int load_seed(const struct client_options *options, uint8_t ret[static WZ
     return load_seed_file(options, ret);
 }
 
+static bool has_identity(const struct client_options *options)
+{
+    return options->seed_file || options->seed_hex || options->mnemonic || options->mnemonic_file;
+}
+
 static int print_identity(const struct client_options *options)
 {
     uint8_t seed[WZP_SEED_BYTES];
@@ -171,6 +180,8 @@ static int load_play(struct client *client)
 static int prepare(struct client *client)
 {
     int err = resolve(client->options.relay, RELAY_PORT, &client->relay);
+    for (size_t i = 0; !err && i < client->options.relay_count; i++)
+        err = resolve(client->options.relays[i], RELAY_PORT, &client->relays[i]);
     for (size_t i = 0; !err && i < client->options.stun_count; i++)
         err = resolve(client->options.stun[i], STUN_PORT, &client->stun[i]);
     return err ? err : load_play(client);
@@ -184,6 +195,8 @@ static void on_stun(void *arg, struct wz_bytes packet, const struct wz_addr *fro
     (void)local;
     if (client->addresses)
         client_addresses_packet(client->addresses, packet, from);
+    if (client->nat)
+        client_nat_packet(client->nat, packet, from);
 }
 
 static void on_addresses(void *arg, const struct wzp_line_addresses *found)
@@ -196,7 +209,10 @@ static void on_signal(void *arg, int signo)
 {
     struct client *client = arg;
     (void)signo;
-    client_phone_leave(client->phone);
+    if (client->phone)
+        client_phone_leave(client->phone);
+    else
+        wz_loop_stop(client->loop); /* what was learned until now is printed */
 }
 
 static int open_endpoint(struct client *client)
@@ -207,7 +223,8 @@ static int open_endpoint(struct client *client)
         .stun_arg = client,
         .rng = &wz_rng_system,
     };
-    if (!client->options.no_direct) {
+    if (!client->options.no_direct && client->options.command != CLIENT_NAT &&
+        client->options.command != CLIENT_ANALYZE) {
         const int err = wzp_line_group_new(&client->group);
         if (err < 0)
             return complain("cannot take direct connections", strerror(-err));
@@ -252,6 +269,51 @@ static int ask_version(struct client *client)
     return 0;
 }
 
+static enum client_exit ask_nat(struct client *client)
+{
+    const struct client_nat_config config = {
+        .relay_count = client->options.relay_count,
+        .relay_text = client->options.relays,
+        .relay = client->relays,
+        .stun_count = client->options.stun_count,
+        .stun_text = client->options.stun,
+        .stun = client->stun,
+        .json = client->options.json,
+    };
+    int err = client_nat_new(&client->nat, client->loop, client->quic, &config);
+    if (!err)
+        err = watch_signals(client);
+    if (err < 0) {
+        (void)complain("cannot run", strerror(-err));
+        return CLIENT_EXIT_FAILURE;
+    }
+    return client_nat_ask(client->nat);
+}
+
+static enum client_exit analyze(struct client *client)
+{
+    const struct client_options *options = &client->options;
+    struct client_analyze_config config = {
+        .room = options->target,
+        .relay_text = options->relay,
+        .capture = options->capture,
+        .relay = client->relay,
+        .duration_s = options->duration_s,
+        .json = options->json,
+    };
+    int err = 0;
+    if (has_identity(options))
+        err = load_seed(options, config.seed);
+    else /* whoever listens need not be anybody */
+        wz_rng_fill(&wz_rng_system, config.seed, sizeof config.seed);
+    if (!err && watch_signals(client) < 0)
+        err = complain("cannot watch for signals", options->target);
+    const enum client_exit code =
+        err < 0 ? CLIENT_EXIT_FAILURE : client_analyze_live(client->loop, client->quic, &config);
+    explicit_bzero(config.seed, sizeof config.seed);
+    return code;
+}
+
 static int run_phone(struct client *client)
 {
     struct client_phone_config config = {
@@ -282,6 +344,7 @@ static void tear_down(struct client *client)
         wz_signal_watch_done(&client->interrupt);
         wz_signal_watch_done(&client->term);
     }
+    client_nat_free(client->nat);
     client_addresses_free(client->addresses);
     client_phone_free(client->phone);
     wzp_quic_free(client->quic);
@@ -295,12 +358,18 @@ static enum client_exit run(struct client *client)
 {
     if (client->options.command == CLIENT_IDENTITY)
         return print_identity(&client->options) < 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
+    if (client->options.command == CLIENT_ANALYZE && client->options.replay)
+        return client_analyze_replay(client->options.replay, client->options.json);
     if (prepare(client) < 0 || open_pins(client) < 0)
         return CLIENT_EXIT_FAILURE;
     if (wz_loop_new(&client->loop) < 0 || open_endpoint(client) < 0)
         return CLIENT_EXIT_FAILURE;
     if (client->options.command == CLIENT_VERSION)
         return ask_version(client) < 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
+    if (client->options.command == CLIENT_NAT)
+        return ask_nat(client);
+    if (client->options.command == CLIENT_ANALYZE)
+        return analyze(client);
     if (run_phone(client) < 0)
         return CLIENT_EXIT_FAILURE;
     return client_phone_exit(client->phone);

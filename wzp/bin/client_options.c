@@ -26,8 +26,11 @@ static const char help_text[] =
     "  ping               measure the round trip to the relay; once a second with --duration\n"
     "  version            ask the relay for its build\n"
     "  identity           print our fingerprint (the relay is not asked)\n"
+    "  nat                tell what kind of NAT we are behind, from what relays and STUN servers see\n"
+    "  analyze ROOM       listen to a room without sending anything; tell how each stream arrives\n"
+    "  analyze --replay FILE  the same from a capture\n"
     "\n"
-    "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY ")\n"
+    "      --relay HOST[:PORT]  the relay (default " DEFAULT_RELAY "); nat: up to 8 times\n"
     "      --port N             our UDP port (default: any free one)\n"
     "      --no-direct          media always takes the relay, and nobody is told our addresses\n"
     "      --strict             signed offers and answers only, and the relay must show the certificate and key\n"
@@ -36,7 +39,8 @@ static const char help_text[] =
     "      --alias NAME         the name that others see\n"
     "      --json               one JSON object a line on standard output\n"
     "      --duration S         register, ping: end after S seconds;\n"
-    "                           call, answer, room: hang up S seconds after media is up\n"
+    "                           call, answer, room: hang up S seconds after media is up;\n"
+    "                           analyze: end S seconds after the room was joined\n"
     "      --stun HOST[:PORT]   learn our public address there too (up to 4 times; port 3478)\n"
     "\n"
     "who we are, at most one of:\n"
@@ -58,6 +62,11 @@ static const char help_text[] =
     "      --suppress-silence   send comfort noise for silent stretches\n"
     "      --quiet              send nothing, instead of silence, when none of these says what\n"
     "\n"
+    "measuring (call, answer, room):\n"
+    "      --echo-test S        send sweeps for S seconds to a peer that sends them back (--echo), hang up, and tell\n"
+    "                           round trip, loss and likeness\n"
+    "      --drift-test S       listen for S seconds, hang up, and tell how fast the sender's clock runs beside ours\n"
+    "\n"
     "call:\n"
     "      --number N           number that a gateway shall dial for us\n"
     "      --hide-addresses     tell the callee none of our addresses\n"
@@ -68,6 +77,9 @@ static const char help_text[] =
     "room:\n"
     "      --peer-direct-addr A:P  the only other participant may be reached here, past the relay; both sides\n"
     "                           must name each other\n"
+    "analyze:\n"
+    "      --capture FILE       write every datagram and its time to a file\n"
+    "      --replay FILE        read such a file instead of joining a room\n"
     "identity:\n"
     "      --show-mnemonic      print the 24 words of our seed too\n"
     "\n"
@@ -76,8 +88,9 @@ static const char help_text[] =
     "\n"
     "Control-C hangs up and leaves properly; a second one ends at once.\n"
     "\n"
-    "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable;\n"
-    "2 wrong arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 the call broke:\n"
+    "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable, NAT unknown,\n"
+    "nothing to measure came; 2 wrong arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 "
+    "the call broke:\n"
     "no media path, media or relay lost.\n";
 
 static const struct {
@@ -87,7 +100,8 @@ static const struct {
 } commands[] = {
     { "register", CLIENT_REGISTER, NULL }, { "call", CLIENT_CALL, "FINGERPRINT" }, { "answer", CLIENT_ANSWER, NULL },
     { "room", CLIENT_JOIN, "NAME" },       { "reflect", CLIENT_REFLECT, NULL },    { "ping", CLIENT_PING, NULL },
-    { "version", CLIENT_VERSION, NULL },   { "identity", CLIENT_IDENTITY, NULL },
+    { "version", CLIENT_VERSION, NULL },   { "identity", CLIENT_IDENTITY, NULL },  { "nat", CLIENT_NAT, NULL },
+    { "analyze", CLIENT_ANALYZE, "ROOM" },
 };
 
 static int usage_error(const char *what, const char *value, const char *expected)
@@ -149,6 +163,10 @@ enum {
     OPT_PORT,
     OPT_QUIET,
     OPT_SUPPRESS_SILENCE,
+    OPT_CAPTURE,
+    OPT_REPLAY,
+    OPT_ECHO_TEST,
+    OPT_DRIFT_TEST,
 };
 
 static const struct option long_options[] = {
@@ -179,6 +197,10 @@ static const struct option long_options[] = {
     { "port", required_argument, NULL, OPT_PORT },
     { "quiet", no_argument, NULL, OPT_QUIET },
     { "suppress-silence", no_argument, NULL, OPT_SUPPRESS_SILENCE },
+    { "capture", required_argument, NULL, OPT_CAPTURE },
+    { "replay", required_argument, NULL, OPT_REPLAY },
+    { "echo-test", required_argument, NULL, OPT_ECHO_TEST },
+    { "drift-test", required_argument, NULL, OPT_DRIFT_TEST },
     { "version", no_argument, NULL, 'V' },
     { "help", no_argument, NULL, 'h' },
     { 0 },
@@ -201,12 +223,20 @@ static int take_stun(struct client_options *ret)
     return 0;
 }
 
+static int take_relay(struct client_options *ret)
+{
+    if (ret->relay_count == CLIENT_RELAYS_MAX)
+        return usage_error("--relay", optarg, "at most 8 relays");
+    if (ret->relay_count == 0)
+        ret->relay = optarg;
+    ret->relays[ret->relay_count++] = optarg;
+    return 0;
+}
+
 /** Options that only keep their argument; NULL: not one of them. */
 static const char **text_option(int option, struct client_options *ret)
 {
     switch (option) {
-    case OPT_RELAY:
-        return &ret->relay;
     case OPT_SEED_FILE:
         return &ret->seed_file;
     case OPT_SEED:
@@ -227,6 +257,10 @@ static const char **text_option(int option, struct client_options *ret)
         return &ret->record;
     case OPT_NUMBER:
         return &ret->number;
+    case OPT_CAPTURE:
+        return &ret->capture;
+    case OPT_REPLAY:
+        return &ret->replay;
     default:
         return NULL;
     }
@@ -283,8 +317,14 @@ static int take_option(int option, struct client_options *ret)
         return parse_number("--ring-delay", optarg, 0, SECONDS_MAX, "seconds", &ret->ring_delay_s);
     case OPT_TONE:
         return parse_number("--tone", optarg, 20, 20000, "20..20000 Hz", &ret->tone_hz);
+    case OPT_ECHO_TEST:
+        return parse_number("--echo-test", optarg, 1, CLIENT_ECHO_TEST_MAX_S, "1..600 seconds", &ret->echo_test_s);
+    case OPT_DRIFT_TEST:
+        return parse_number("--drift-test", optarg, 1, SECONDS_MAX, "seconds, at least 1", &ret->drift_test_s);
     case OPT_PORT:
         return parse_port(optarg, &ret->port);
+    case OPT_RELAY:
+        return take_relay(ret);
     case OPT_STUN:
         return take_stun(ret);
     case OPT_CODEC:
@@ -316,15 +356,40 @@ static int take_command(int argc, char **argv, struct client_options *ret)
         if (strcmp(name, commands[i].name) != 0)
             continue;
         ret->command = commands[i].command;
-        if (commands[i].argument && optind >= argc)
+        const bool is_optional = ret->command == CLIENT_ANALYZE && ret->replay;
+        if (commands[i].argument && optind >= argc && !is_optional)
             return usage_error("command", name, commands[i].argument);
-        if (commands[i].argument)
+        if (commands[i].argument && optind < argc)
             ret->target = argv[optind++];
         if (optind < argc)
             return usage_error("argument", argv[optind], "nothing more");
         return 0;
     }
-    return usage_error("command", name, "register, call, answer, room, reflect, ping, version or identity");
+    return usage_error("command", name,
+                       "register, call, answer, room, reflect, ping, version, identity, nat or analyze");
+}
+
+static bool has_media(enum client_command command)
+{
+    return command == CLIENT_CALL || command == CLIENT_ANSWER || command == CLIENT_JOIN;
+}
+
+/** Of the options that belong to some commands only. */
+static int check_measuring(const struct client_options *options)
+{
+    const enum client_command command = options->command;
+    if (command == CLIENT_NAT && options->relay_count + options->stun_count == 0)
+        return usage_error("command", "nat", "at least one --relay or --stun");
+    if (command != CLIENT_NAT && options->relay_count > 1)
+        return usage_error("--relay", options->relays[1], "one relay");
+    if (command == CLIENT_ANALYZE && options->replay && (options->target || options->capture))
+        return usage_error("--replay", options->replay, "neither a room nor --capture");
+    if (command != CLIENT_ANALYZE && (options->capture || options->replay))
+        return usage_error("option", options->capture ? "--capture" : "--replay", "the command analyze");
+    if ((options->echo_test_s > 0 || options->drift_test_s > 0) && !has_media(command))
+        return usage_error("option", options->echo_test_s > 0 ? "--echo-test" : "--drift-test",
+                           "the command call, answer or room");
+    return 0;
 }
 
 static int check_together(const struct client_options *options)
@@ -339,13 +404,13 @@ static int check_together(const struct client_options *options)
     }
     if (options->peer_direct_addr && (wz_addr_parse(options->peer_direct_addr, &peer) < 0 || peer.port == 0))
         return usage_error("--peer-direct-addr", options->peer_direct_addr, "an address and port, A.B.C.D:P or [V6]:P");
-    if ((options->play != NULL) + (options->tone_hz > 0) + options->echo > 1) {
-        fputs("wzp-client: only one of --play, --tone and --echo (try --help)\n", stderr);
+    if ((options->play != NULL) + (options->tone_hz > 0) + options->echo + (options->echo_test_s > 0) > 1) {
+        fputs("wzp-client: only one of --play, --tone, --echo and --echo-test (try --help)\n", stderr);
         return -EINVAL;
     }
     if (options->command == CLIENT_CALL && wzp_fingerprint_normalise(options->target, fingerprint) < 0)
         return usage_error("call", options->target, "a fingerprint of 32 hex digits");
-    return 0;
+    return check_measuring(options);
 }
 
 int client_options_parse(int argc, char **argv, struct client_options *ret)

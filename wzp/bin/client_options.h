@@ -9,7 +9,10 @@
 #include "wzp/core/media.h"
 #include "wzp/core/signal.h"
 
-#define CLIENT_STUN_MAX 4
+#define CLIENT_STUN_MAX   4
+#define CLIENT_RELAYS_MAX 8
+/** Longest echo test: what is sent lies in memory. */
+#define CLIENT_ECHO_TEST_MAX_S 600
 
 /** Exit codes, as printed by --help. */
 enum client_exit {
@@ -31,13 +34,17 @@ enum client_command {
     CLIENT_PING,
     CLIENT_VERSION,
     CLIENT_IDENTITY,
+    CLIENT_NAT,
+    CLIENT_ANALYZE,
 };
 
 /** Texts are borrowed from argv. */
 struct client_options {
     enum client_command command;
-    const char *target; /**< fingerprint or room; NULL for the other commands */
-    const char *relay;
+    const char *target; /**< fingerprint or room; NULL for the other commands, and for analyze with replay */
+    const char *relay;  /**< the first one */
+    const char *relays[CLIENT_RELAYS_MAX]; /**< those that were named; only nat takes more than one, or none */
+    size_t relay_count;
     /** Where our identity comes from: at most one of these; none: ~/.wzp/client-seed. */
     const char *seed_file, *seed_hex, *mnemonic, *mnemonic_file;
     const char *pin_file;         /**< NULL: ~/.wzp/relay-pins */
@@ -45,11 +52,13 @@ struct client_options {
     const char *alias, *number, *play, *record;
     const char *stun[CLIENT_STUN_MAX];
     size_t stun_count;
+    const char *capture, *replay; /**< analyze: the file to write, the file to read instead of joining */
     bool json, echo, hide_addresses, keep, no_direct, strict, show_mnemonic;
     uint16_t port;     /**< our UDP port; 0: any */
     double tone_hz;    /**< 0: none */
     double duration_s; /**< 0: without end */
     double ring_delay_s;
+    double echo_test_s, drift_test_s; /**< 0: not wanted */
     enum wzp_accept_mode accept;
     enum wzp_codec codec;
     bool codec_auto; /**< codec is the best one to use: reports and the relay may lower it */

@@ -284,6 +284,8 @@ static void on_registered(struct client_phone *phone)
     case CLIENT_JOIN:
     case CLIENT_VERSION:
     case CLIENT_IDENTITY:
+    case CLIENT_NAT:
+    case CLIENT_ANALYZE:
         break;
     }
 }
