@@ -56,3 +56,31 @@ for pair in itertools.combinations_with_replacement(KINDS, 2):
 for other in KINDS:
     pair = (SYMMETRIC, other)
     add(f"{SYMMETRIC}_that_nobody_told_so_calls_{other}_and_both_{result_of(pair)}", run_with_tone, pair, "a", False)
+
+
+@registry.case
+def two_in_one_house_go_direct_inside_of_it(one):
+    """Their public address is the same, and nobody is let back in from inside: their own addresses have to do."""
+    with Lab(one, {4: SYMMETRIC}) as lab:
+        call = Call(lab, "a", ["--tone", "440"], ["--tone", "600"])
+        call.expect_path("direct")
+        call.talk("direct")
+        call.hang_up()
+
+
+@registry.case
+def a_callee_that_keeps_its_addresses_is_spoken_to_over_the_relay(one):
+    with Lab(one, {4: CONE}, {4: CONE}) as lab:
+        call = Call(lab, "a", ["--tone", "440"], ["--tone", "600", "--accept", "generic"])
+        call.expect_path("relay")
+        call.talk("relay")
+        call.hang_up()
+
+
+@registry.case
+def a_caller_that_hides_its_addresses_is_spoken_to_over_the_relay(one):
+    with Lab(one, {4: CONE}, {4: CONE}) as lab:
+        call = Call(lab, "a", ["--tone", "440", "--hide-addresses"], ["--tone", "600"])
+        call.expect_path("relay")
+        call.talk("relay")
+        call.hang_up()

@@ -52,7 +52,8 @@ table ip6 filter {
 class Site:
     """A host, what is between it and the internet, and the port of its client."""
 
-    def __init__(self, lab, name, kind, versions):
+    def __init__(self, lab, name, kind, versions, house=None):
+        """house: the other site, whose router serves this host too, from another port of it."""
         self.name, self.kind = name, kind
         self.port = 40000 + SITES[name]
         self.namespaces = []
@@ -61,8 +62,10 @@ class Site:
         behind_nat = v4 and kind[4] != OPEN
         if v6 and not behind_nat and kind[6] == OPEN:
             public.append(f"2001:db8:0:1::{SITES[name]}/64")
-        self.host = self._namespace("host")
-        if behind_nat or (v6 and kind[6] == FIREWALL):
+        self.host, self.router = self._namespace("host"), None
+        if house:
+            self._move_in(house.router)
+        elif behind_nat or (v6 and kind[6] == FIREWALL):
             self._behind_router(lab, public, v4, v6)
         else:
             lab.internet.attach(self.host, name, public)
@@ -73,7 +76,7 @@ class Site:
 
     def _behind_router(self, lab, public, v4, v6):
         number = SITES[self.name]
-        router = self._namespace("router")
+        router = self.router = self._namespace("router")
         prefix = f"2001:db8:{number}:"
         if v6:
             public.append(f"2001:db8:0:1::{number}/64")
@@ -94,6 +97,14 @@ class Site:
             if v4:
                 host.ip(f"address add 10.{number}.0.2/24 dev eth0", f"route add default via 10.{number}.0.1")
         lab.internet.attach(router, self.name, public, [f"{prefix}:/64"] if v6 else [])
+
+    def _move_in(self, router):
+        number = SITES[self.name]
+        with router:
+            router.ip(f"link add lan{number} type veth peer name eth0 netns {self.host.path()}", f"link set lan{number} up",
+                      f"address add 10.{number}.0.1/24 dev lan{number}")
+        with self.host as host:
+            host.ip("link set eth0 up", f"address add 10.{number}.0.2/24 dev eth0", f"route add default via 10.{number}.0.1")
 
     def _nat_rules(self, host_ip):
         forward = ""
@@ -131,19 +142,20 @@ class LabRelay(Relay):
 
 
 class Lab:
-    """kinds: those of a and b, by IP version, like {4: CONE} or {4: CONE, 6: FIREWALL}. The relay and the STUN server have an
+    """kinds: those of a and b, by IP version, like {4: CONE} or {4: CONE, 6: FIREWALL}; b in a's house if None. The relay and the STUN server have an
     address of the version relay_version."""
 
-    def __init__(self, case, a, b, relay_version=4):
-        self.case, self.relay_version = case, relay_version
+    def __init__(self, case, a, b=None, relay_version=4):
+        self.case, self.relay_version, self.one_house = case, relay_version, b is None
         self.internet = Internet(ONE_WAY_S, seed=case.directory.name)
         self.public = {}
         for name, ips in (("relay", RELAY_IP), ("stun", STUN_IP)):
             self.public[name] = Namespace(name)
             ip = ips[relay_version]
             self.internet.attach(self.public[name], name, [ip + ("/64" if ":" in ip else "/24")])
-        versions = {relay_version} | set(a) | set(b)
-        self.sites = {name: Site(self, name, kind, versions & set(kind)) for name, kind in (("a", a), ("b", b))}
+        site_a = Site(self, "a", a, set(a))
+        site_b = Site(self, "b", a, set(a), site_a) if self.one_house else Site(self, "b", b, set(b))
+        self.sites = {"a": site_a, "b": site_b}
         self.relay = LabRelay(case, self.public["relay"], RELAY_IP[relay_version])
         self.stun = None
 

@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 from harness import ROOT, Case, Failure  # noqa: E402
 from registry import CASES  # noqa: E402
 
-AT_ONCE = 3
+AT_ONCE = 4
 PRIORITY = -10
 NEEDS_TOOLS = ("ip", "nft", "unshare")
 
