@@ -213,14 +213,13 @@ def judge(case, *arguments):
         raise Failure(f"judge {' '.join(map(str, arguments))}: {done.stderr.strip() or 'no verdict'}") from None
 
 
-def expect_speech(case, sent, got, what):
-    """The speech sent is in the recording got; the judge's verdict."""
+def expect_speech(case, sent, got, what, least=MIN_SIMILARITY, most_ms=MAX_DROPOUT_MS):
+    """The speech sent is in the recording got, at least so similar and without a longer drop-out; the judge's verdict."""
     expect(got and pathlib.Path(got).exists(), f"{what}: nothing was recorded")
     verdict = judge(case, "compare", sent, got)
     case.note(f"{what}: similarity {verdict['similarity']:.3f}, longest drop-out {verdict['longest_dropout_ms']:.0f} ms")
-    expect(verdict["similarity"] >= MIN_SIMILARITY, f"{what}: similarity {verdict['similarity']:.3f} < {MIN_SIMILARITY}")
-    expect(verdict["longest_dropout_ms"] <= MAX_DROPOUT_MS,
-           f"{what}: a drop-out of {verdict['longest_dropout_ms']:.0f} ms")
+    expect(verdict["similarity"] >= least, f"{what}: similarity {verdict['similarity']:.3f} < {least}")
+    expect(verdict["longest_dropout_ms"] <= most_ms, f"{what}: a drop-out of {verdict['longest_dropout_ms']:.0f} ms")
     return verdict
 
 

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import registry
-from calls import Call
+from calls import HEARD, Call
 from harness import expect_speech, make_speech, wav_seconds
 from lab import CONE, KINDS, SYMMETRIC, Lab
 
@@ -29,8 +29,8 @@ def run_with_speech(one, kinds):
         call.talk(path_between(kinds))
         time.sleep(max(0, start + max(map(wav_seconds, said.values())) + 1 - time.monotonic()))
         call.hang_up()
-    expect_speech(one, said["caller"], heard["callee"], "caller to callee")
-    expect_speech(one, said["callee"], heard["caller"], "callee to caller")
+    expect_speech(one, said["caller"], heard["callee"], "caller to callee", **HEARD)
+    expect_speech(one, said["callee"], heard["caller"], "callee to caller", **HEARD)
 
 
 def run_with_tone(one, kinds, caller="a", knows_stun=True):

@@ -47,10 +47,12 @@ def run_case(entry, args):
 
 
 def enter_own_network():
-    """Runs this program again where it may make interfaces and disturbs nobody's."""
+    """Runs this program again where it may make interfaces and disturbs nobody's, and where whatever it has started ends with
+    it, as it is the first process there."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     os.environ["WZP_NAT_INSIDE"] = "1"
-    os.execvp("unshare", ["unshare", *as_root, "--net", sys.executable, __file__, *sys.argv[1:]])
+    os.execvp("unshare", ["unshare", *as_root, "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+                          sys.executable, __file__, *sys.argv[1:]])
 
 
 def ask_for_the_processor():
@@ -89,5 +91,6 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(143))
     sys.exit(main())
