@@ -97,6 +97,52 @@ static void path_report_goes_to_the_other_party_of_that_call_only(void **state)
     assert_int_equal(relay_world_waiting(w, alice) + relay_world_waiting(w, bob), 0);
 }
 
+/* It would lose its signal connection over the unknown kind, and the call with it. */
+static void path_report_is_kept_from_a_client_of_the_first_generation(void **state)
+{
+    struct relay_world *w = *state;
+    const uint64_t alice = relay_world_register(w, ALICE), bob = relay_world_register_plain(w, BOB);
+    relay_world_call(w, alice, ALICE, bob, BOB, "c1");
+    relay_world_path_report(w, alice, "c1", false);
+    assert_int_equal(relay_world_waiting(w, bob), 0);
+    relay_world_hangup(w, bob, WZP_HANGUP_NORMAL, NULL);
+    relay_world_take_hangup(w, alice, WZP_HANGUP_NORMAL, "c1");
+}
+
+static void build_in_offer_or_answer_shows_that_a_client_knows_path_reports(void **state)
+{
+    static const char offer[] = "{\"DirectCallOffer\":{\"caller_fingerprint\":\"%s\",\"caller_alias\":null,"
+                                "\"target_fingerprint\":\"%s\",\"call_id\":\"c1\",\"identity_pub\":%s,"
+                                "\"ephemeral_pub\":%s,\"signature\":[],\"supported_profiles\":[],"
+                                "\"caller_build_version\":\"9377a90\"}}";
+    static const char zeros[] = "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]";
+    struct relay_world *w = *state;
+    char text[1024];
+    const uint64_t alice = relay_world_register_plain(w, ALICE), bob = relay_world_register_plain(w, BOB);
+    (void)snprintf(text, sizeof text, offer, w->user[ALICE].fingerprint, w->user[BOB].fingerprint, zeros, zeros);
+    relay_world_send_text(w, alice, text);
+    relay_world_send_text(w, bob,
+                          "{\"DirectCallAnswer\":{\"call_id\":\"c1\",\"accept_mode\":\"AcceptTrusted\","
+                          "\"callee_build_version\":\"9377a90\"}}");
+    relay_world_ignore(w, alice);
+    relay_world_ignore(w, bob);
+    relay_world_path_report(w, alice, "c1", true);
+    relay_world_expect(w, bob, WZP_SIG_MEDIA_PATH_REPORT);
+    relay_world_path_report(w, bob, "c1", true);
+    relay_world_expect(w, alice, WZP_SIG_MEDIA_PATH_REPORT);
+}
+
+static void client_that_reports_its_path_hears_the_others_too(void **state)
+{
+    struct relay_world *w = *state;
+    const uint64_t alice = relay_world_register_plain(w, ALICE), bob = relay_world_register_plain(w, BOB);
+    relay_world_call(w, alice, ALICE, bob, BOB, "c1");
+    relay_world_path_report(w, bob, "c1", true);
+    assert_int_equal(relay_world_waiting(w, alice), 0);
+    relay_world_path_report(w, alice, "c1", true);
+    relay_world_expect(w, bob, WZP_SIG_MEDIA_PATH_REPORT);
+}
+
 static void path_report_before_the_answer_is_dropped(void **state)
 {
     struct relay_world *w = *state;
@@ -286,6 +332,9 @@ int main(void)
         TEST(vanished_caller_ends_all_its_calls),
         TEST(two_parties_that_vanish_together_leave_no_call),
         TEST(path_report_goes_to_the_other_party_of_that_call_only),
+        TEST(path_report_is_kept_from_a_client_of_the_first_generation),
+        TEST(build_in_offer_or_answer_shows_that_a_client_knows_path_reports),
+        TEST(client_that_reports_its_path_hears_the_others_too),
         TEST(path_report_before_the_answer_is_dropped),
         TEST(call_on_a_direct_path_needs_no_room_and_lives_on),
         TEST(broken_direct_path_starts_the_setup_timer_again),

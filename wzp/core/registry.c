@@ -326,12 +326,19 @@ void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call
     review_setup(reg, call, now_us);
 }
 
+void wzp_registry_set_knows_reports(struct wzp_registry_call *call, enum wzp_registry_party party)
+{
+    if (party != WZP_REGISTRY_NOBODY)
+        call->knows_reports[party] = true;
+}
+
 void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                              bool direct, uint64_t now_us)
 {
     if (party == WZP_REGISTRY_NOBODY)
         return;
     call->reports_direct[party] = direct;
+    call->knows_reports[party] = true;
     review_setup(reg, call, now_us);
 }
 

@@ -69,8 +69,9 @@ struct wzp_registry_call {
     uint64_t created_us, ringing_us, answered_us, ended_us; /**< 0: not yet */
     bool in_room[2];
     bool reports_direct[2];
-    bool settled; /**< was once set up completely */
-    bool away[2]; /**< lost its signal connection, and the path was direct */
+    bool knows_reports[2]; /**< has shown that it understands MediaPathReport */
+    bool settled;          /**< was once set up completely */
+    bool away[2];          /**< lost its signal connection, and the path was direct */
     /** Datagrams of rooms of this call that are closed again: from caller, from callee, copies forwarded. */
     uint64_t past_from[2], past_forwarded;
 
@@ -122,7 +123,9 @@ void wzp_registry_end(struct wzp_registry *reg, struct wzp_registry_call *call, 
 /** A party entered or left the call's room. */
 void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                               bool in_room, uint64_t now_us);
-/** A party reported its media path. */
+/** A party showed that it understands MediaPathReport. */
+void wzp_registry_set_knows_reports(struct wzp_registry_call *call, enum wzp_registry_party party);
+/** A party reported its media path, so it understands such reports too. */
 void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                              bool direct, uint64_t now_us);
 

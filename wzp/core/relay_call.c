@@ -180,6 +180,8 @@ void relay_call_offer(struct wzp_relay *relay, struct relay_conn *conn, struct w
     relay_log(relay, WZP_RELAY_LOG_INFO, "call.offered", "call=%s caller=%s callee=%s", call->id, relay_user(conn),
               relay_user(callee));
     forward_offer(relay, conn, callee, signal);
+    if (signal->offer.caller_build_version)
+        wzp_registry_set_knows_reports(call, WZP_REGISTRY_CALLER);
     wzp_registry_ringing(call, relay->now_us);
     relay_send(relay, conn, &(struct wzp_signal){ .kind = WZP_SIG_CALL_RINGING, .ringing = { .call_id = call->id } });
 }
@@ -250,6 +252,8 @@ static void accept_call(struct wzp_relay *relay, const struct relay_conn *conn, 
         relay->effect_lost = true;
         return;
     }
+    if (signal->answer.callee_build_version)
+        wzp_registry_set_knows_reports(call, WZP_REGISTRY_CALLEE);
     const struct wzp_registry_addrs *addrs = call->addrs;
     const bool p2p_viable = addrs[WZP_REGISTRY_CALLER].reflexive && addrs[WZP_REGISTRY_CALLEE].reflexive;
     relay_log(relay, WZP_RELAY_LOG_INFO, "call.accepted", "call=%s mode=%s p2p_viable=%s", call->id,
@@ -324,7 +328,8 @@ void relay_call_path_report(struct wzp_relay *relay, struct relay_conn *conn, co
     }
     wzp_registry_set_direct(&relay->registry, call, party, signal->path_report.direct_ok, relay->now_us);
     const struct relay_conn *to = conn_of(relay, call, other_party(party));
-    if (to)
+    /* A client of the first generation drops its signal connection on the unknown kind, and its call ends with that. */
+    if (to && (call->knows_reports[other_party(party)] || to->tells_calls_apart))
         relay_send(relay, to, signal);
 }
 
