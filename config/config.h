@@ -39,6 +39,17 @@ struct cfg_seed {
 
 enum cfg_privacy { CFG_PRIVACY_TRUSTED, CFG_PRIVACY_GENERIC };
 enum cfg_digest { CFG_DIGEST_MD5, CFG_DIGEST_SHA256, CFG_DIGEST_BOTH };
+enum cfg_profile {
+    CFG_PROFILE_GOOD,
+    CFG_PROFILE_STUDIO_32K,
+    CFG_PROFILE_STUDIO_48K,
+    CFG_PROFILE_STUDIO_64K,
+    CFG_PROFILE_OPUS16K,
+    CFG_PROFILE_OPUS6K,
+    CFG_PROFILE_CODEC2_3200,
+    CFG_PROFILE_CODEC2_1200,
+};
+enum cfg_adaptive { CFG_ADAPTIVE_YES, CFG_ADAPTIVE_NO, CFG_ADAPTIVE_REFERENCE };
 enum cfg_log_level { CFG_LOG_ERROR, CFG_LOG_WARN, CFG_LOG_INFO, CFG_LOG_DEBUG };
 enum cfg_log_format { CFG_LOG_AUTO, CFG_LOG_TEXT, CFG_LOG_JSON };
 
@@ -60,7 +71,9 @@ struct cfg_media {
     uint32_t jitter_target_ms;
     uint32_t jitter_max_ms;
     uint32_t opus_complexity;
-    uint32_t opus_bitrate_bps;
+    enum cfg_profile profile; /**< the best that we send towards WZP */
+    enum cfg_adaptive adaptive;
+    bool suppress_silence;
     uint32_t timeout_s; /**< a call without media for so long is ended; 0: never */
 };
 

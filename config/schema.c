@@ -30,6 +30,9 @@
 
 static const char *const privacy_names[] = { "trusted", "generic", NULL };
 static const char *const digest_names[] = { "md5", "sha256", "both", NULL };
+static const char *const profile_names[] = { "good",   "studio-32k",  "studio-48k",  "studio-64k", "opus16k",
+                                             "opus6k", "codec2-3200", "codec2-1200", NULL };
+static const char *const adaptive_names[] = { "yes", "no", "reference", NULL };
 static const char *const level_names[] = { "error", "warn", "info", "debug", NULL };
 static const char *const format_names[] = { "auto", "text", "json", NULL };
 
@@ -124,14 +127,24 @@ static const struct cfg_field media_fields[] = {
       .max = 10,
       .default_text = "5",
       .help = "CPU spent on encoding Opus." },
-    { .name = "opus_bitrate",
-      .kind = CFG_UINT,
-      AT(cfg_media, opus_bitrate_bps),
-      .min = 6000,
-      .max = 510000,
-      .unit = "bit/s",
-      .default_text = "24000",
-      .help = "Bit rate of the Opus we encode." },
+    { .name = "profile",
+      .kind = CFG_ENUM,
+      AT(cfg_media, profile),
+      .names = profile_names,
+      .default_text = "good",
+      .help = "What we send towards WZP when we encode; good is Opus at 24 kbit/s." },
+    { .name = "adaptive",
+      .kind = CFG_ENUM,
+      AT(cfg_media, adaptive),
+      .names = adaptive_names,
+      .default_text = "yes",
+      .help = "Send less than the profile while the path loses packets or is congested; reference: for a distant relay "
+              "too, as other makers' clients do." },
+    { .name = "suppress_silence",
+      .kind = CFG_BOOL,
+      AT(cfg_media, suppress_silence),
+      .default_text = "no",
+      .help = "Send comfort noise towards WZP while a phone is silent." },
     { .name = "timeout",
       .kind = CFG_UINT,
       AT(cfg_media, timeout_s),

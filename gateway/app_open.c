@@ -208,18 +208,23 @@ static void emit(void *arg, const struct gw_event *event)
 
 static struct gw_wzp_params wzp_params(const struct cfg_media *media)
 {
-    enum wzp_codec profile = WZP_CODEC_OPUS_24K;
-    if (media->opus_bitrate_bps < 12000)
-        profile = WZP_CODEC_OPUS_6K;
-    else if (media->opus_bitrate_bps < 20000)
-        profile = WZP_CODEC_OPUS_16K;
-    else if (media->opus_bitrate_bps >= 64000)
-        profile = WZP_CODEC_OPUS_64K;
-    else if (media->opus_bitrate_bps >= 48000)
-        profile = WZP_CODEC_OPUS_48K;
-    else if (media->opus_bitrate_bps >= 32000)
-        profile = WZP_CODEC_OPUS_32K;
-    return (struct gw_wzp_params){ .profile = profile, .complexity = media->opus_complexity };
+    static const enum wzp_codec codecs[] = {
+        [CFG_PROFILE_GOOD] = WZP_CODEC_OPUS_24K,           [CFG_PROFILE_STUDIO_32K] = WZP_CODEC_OPUS_32K,
+        [CFG_PROFILE_STUDIO_48K] = WZP_CODEC_OPUS_48K,     [CFG_PROFILE_STUDIO_64K] = WZP_CODEC_OPUS_64K,
+        [CFG_PROFILE_OPUS16K] = WZP_CODEC_OPUS_16K,        [CFG_PROFILE_OPUS6K] = WZP_CODEC_OPUS_6K,
+        [CFG_PROFILE_CODEC2_3200] = WZP_CODEC_CODEC2_3200, [CFG_PROFILE_CODEC2_1200] = WZP_CODEC_CODEC2_1200,
+    };
+    static const enum gw_adapt modes[] = {
+        [CFG_ADAPTIVE_YES] = GW_ADAPT_CONGESTION,
+        [CFG_ADAPTIVE_NO] = GW_ADAPT_OFF,
+        [CFG_ADAPTIVE_REFERENCE] = GW_ADAPT_REFERENCE,
+    };
+    return (struct gw_wzp_params){
+        .profile = codecs[media->profile],
+        .complexity = media->opus_complexity,
+        .adapt = modes[media->adaptive],
+        .suppress_silence = media->suppress_silence,
+    };
 }
 
 static void resolve_stun(const struct cfg_relay *relay, struct gw_worker_config *config)

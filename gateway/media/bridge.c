@@ -159,7 +159,7 @@ int gw_bridge_new(struct gw_bridge **ret, const struct gw_bridge_config *config,
     gw_rtp_source_start(&b->wzp_source, 0, WZP_CLOCK_HZ);
     gw_dtmf_rx_init(&b->dtmf, b->config.rtp.dtmf_clock_hz);
     gw_tone_init(&b->tone, b->codecs.rate_hz);
-    gw_adaptive_init(&b->adaptive, config->wzp.profile, config->wzp.fixed_profile, now_us);
+    gw_adaptive_init(&b->adaptive, config->wzp.profile, config->wzp.adapt, now_us);
     b->marker_due = true;
     b->now_us = now_us;
     b->next_rtcp_us = now_us + GW_BRIDGE_RTCP_INTERVAL_US;
@@ -237,6 +237,8 @@ void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready)
 void gw_bridge_restart_wzp(struct gw_bridge *bridge)
 {
     gw_seqmap_restart(&bridge->to_rtp);
+    gw_adaptive_path_changed(&bridge->adaptive);
+    bridge->has_path_report = false; /* until the new path's figures come */
     if (bridge->codecs.from_wzp)
         gw_playout_reset(bridge->codecs.from_wzp);
 }

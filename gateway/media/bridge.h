@@ -56,7 +56,7 @@ struct gw_rtp_params {
 struct gw_wzp_params {
     enum wzp_codec profile; /**< what to send when we encode: any Opus or Codec2; WZP_CODEC_OPUS_24K by default (0) */
     unsigned complexity;    /**< 0..10 */
-    bool fixed_profile;     /**< always `profile`; else lower while quality reports or the relay ask for it */
+    enum gw_adapt adapt;    /**< what may lower it during the call */
     bool suppress_silence;  /**< send comfort noise for silence; counts in gw_bridge_new() only */
 };
 
@@ -152,14 +152,15 @@ uint64_t gw_bridge_deadline_us(const struct gw_bridge *bridge);
 int gw_bridge_update_rtp(struct gw_bridge *bridge, const struct gw_rtp_params *params, uint64_t now_us);
 /** Frames towards WZP are sent from now on (or no longer); until then they are dropped and counted. */
 void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready);
-/** The WZP peer's stream begins anew (its media connection was replaced): numbering and timestamps may start at 0. */
+/** The WZP peer's stream begins anew (its media connection was replaced): numbering and timestamps may start at 0, and
+ *  what is known of the path is void. */
 void gw_bridge_restart_wzp(struct gw_bridge *bridge);
 /** Another profile or complexity for what we encode; numbering and timestamps go on. What reports said so far is
  *  forgotten. 0 or -EINVAL. */
 int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *params);
 /** Statistics of the WZP path (QUIC), sent in our quality reports; without them no report is sent. */
 void gw_bridge_set_path_stats(struct gw_bridge *bridge, uint32_t loss_milli_pct, uint32_t rtt_ms, uint32_t jitter_ms);
-/** The relay recommends a profile for the whole room; ignored with fixed_profile. */
+/** The relay recommends a profile for the whole room; ignored with GW_ADAPT_OFF. */
 void gw_bridge_quality_directive(struct gw_bridge *bridge, const struct wzp_profile *profile);
 /** A tone towards WZP (SIP INFO). 0, -EINVAL, -ENOSPC. */
 int gw_bridge_play_digit(struct gw_bridge *bridge, char digit, uint32_t duration_ms, uint64_t now_us);

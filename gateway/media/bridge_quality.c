@@ -26,7 +26,7 @@ int gw_bridge_set_profile(struct gw_bridge *bridge, const struct gw_wzp_params *
     if (!gw_wzp_tx_can_send(params->profile) || params->complexity > 10)
         return -EINVAL;
     bridge->config.wzp = *params; /* the frame being collected keeps its codec */
-    gw_adaptive_init(&bridge->adaptive, params->profile, params->fixed_profile, bridge->now_us);
+    gw_adaptive_init(&bridge->adaptive, params->profile, params->adapt, bridge->now_us);
     gw_wzp_tx_set_complexity(bridge->codecs.to_wzp, params->complexity);
     return 0;
 }

@@ -331,7 +331,7 @@ static void a_fixed_profile_is_not_changed_by_reports_or_relay(void **state)
     struct media_world w;
 
     (void)state;
-    start(&w, GW_CODEC_PCMU, &(struct gw_wzp_params){ .profile = WZP_CODEC_OPUS_24K, .fixed_profile = true });
+    start(&w, GW_CODEC_PCMU, &(struct gw_wzp_params){ .profile = WZP_CODEC_OPUS_24K, .adapt = GW_ADAPT_OFF });
     gw_bridge_quality_directive(w.bridge, &wzp_profile_catastrophic);
     report_for(&w, 6, 50, 900);
     assert_int_equal(last_codec(&w), WZP_CODEC_OPUS_24K);

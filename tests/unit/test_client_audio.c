@@ -272,6 +272,24 @@ static void auto_starts_at_good_and_climbs_as_reports_allow(void **state)
     stop(&p);
 }
 
+static void distance_lowers_the_codec_by_the_references_rule_only(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    for (int by_reference = 0; by_reference < 2; by_reference++) {
+        start(&p,
+              &(struct client_audio_config){
+                  .codec = WZP_CODEC_OPUS_24K, .adapts = true, .by_reference = by_reference, .tone_hz = TONE_HZ },
+              &(struct client_audio_config){ .codec = WZP_CODEC_OPUS_24K });
+        client_audio_set_path_stats(p.caller, 0, 250, 3);
+        client_audio_set_path_stats(p.callee, 0, 250, 3);
+        run(&p, 400);
+        assert_string_equal(stats_of(p.caller).codec_tx, by_reference ? "Codec2_1200" : "Opus24k");
+        stop(&p);
+    }
+}
+
 /* ---- names ---- */
 
 static void codecs_are_known_by_the_names_users_know(void **state)
@@ -335,6 +353,7 @@ int main(void)
         cmocka_unit_test(reports_go_both_ways_and_lower_the_codec_when_it_may_adapt),
         cmocka_unit_test(the_relays_directive_counts_only_for_who_adapts),
         cmocka_unit_test(auto_starts_at_good_and_climbs_as_reports_allow),
+        cmocka_unit_test(distance_lowers_the_codec_by_the_references_rule_only),
         cmocka_unit_test(codecs_are_known_by_the_names_users_know),
         cmocka_unit_test(features_name_the_library_and_say_whether_it_has_dred),
     };

@@ -230,6 +230,8 @@ static void wrong_arguments_are_named_and_exit_with_2(void **state)
         { ARGS("--duration", "nan", "register"), "seconds" },
         { ARGS("--tone", "5", "register"), "20..20000" },
         { ARGS("--codec", "opus7k", "register"), "opus24k" },
+        { ARGS("--adaptive", "maybe", "answer"), "off, on or reference" },
+        { ARGS("--codec", "auto", "--adaptive", "off", "answer"), "since the codec is auto" },
         { ARGS("--accept", "maybe", "answer"), "trusted" },
         { ARGS("--tone", "440", "--echo", "answer"), "only one of" },
         { ARGS("--seed", "00", "--mnemonic", "abandon", "identity"), "only one of" },

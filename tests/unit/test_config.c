@@ -61,7 +61,9 @@ static void empty_file_gives_the_defaults(void **state)
         assert_int_equal(cfg->media.jitter_target_ms, 40);
         assert_int_equal(cfg->media.jitter_max_ms, 200);
         assert_int_equal(cfg->media.opus_complexity, 5);
-        assert_int_equal(cfg->media.opus_bitrate_bps, 24000);
+        assert_int_equal(cfg->media.profile, CFG_PROFILE_GOOD);
+        assert_int_equal(cfg->media.adaptive, CFG_ADAPTIVE_YES);
+        assert_false(cfg->media.suppress_silence);
         assert_int_equal(cfg->media.timeout_s, 30);
         assert_true(cfg->relay.embedded);
         assert_string_equal(addr_text(&cfg->relay.listen), "0.0.0.0:4433");
@@ -107,7 +109,9 @@ static const char full[] = "data_dir: \"/var/lib/wzp\"\n"
                            "  jitter_target_ms: 60\n"
                            "  jitter_max_ms: 400\n"
                            "  opus_complexity: 9\n"
-                           "  opus_bitrate: 32000\n"
+                           "  profile: codec2-3200\n"
+                           "  adaptive: reference\n"
+                           "  suppress_silence: yes\n"
                            "  timeout: 0\n"
                            "relay:\n"
                            "  embedded: no\n"
@@ -446,7 +450,7 @@ static void settings_commented_out_in_the_example_exist(void **state)
 {
     static const char *const commented[] = {
         "sip: {public_address: none, realm: wzp, ring_timeout: 60}\n",
-        "media: {public_address: none}\n",
+        "media: {public_address: none, profile: good, adaptive: yes, suppress_silence: no}\n",
         "relay: {connect: 'relay.example.org:4433', public_address: none}\n",
         "relay: {stun: ['stun.example.org:3478'], share_local_addrs: yes}\n",
         "relay: {direct: yes, strict: no}\n",

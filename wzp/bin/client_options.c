@@ -59,6 +59,8 @@ static const char help_text[] =
     "                           good, degraded, catastrophic, studio-32k, studio-48k, studio-64k, codec2-1200,\n"
     "                           codec2-3200, opus6k, opus16k, opus24k, opus32k, opus48k, opus64k, or auto: the best\n"
     "                           that reports and the relay allow\n"
+    "      --adaptive MODE      what may lower the codec during a call: off (default), nothing; on (with auto), loss\n"
+    "                           and congestion; reference, a distant relay too\n"
     "      --suppress-silence   send comfort noise for silent stretches\n"
     "      --quiet              send nothing, instead of silence, when none of these says what\n"
     "\n"
@@ -135,6 +137,19 @@ static int parse_accept(const char *text, enum wzp_accept_mode *ret)
     return 0;
 }
 
+static int parse_adaptive(const char *text, enum client_adaptive *ret)
+{
+    if (strcmp(text, "off") == 0)
+        *ret = CLIENT_ADAPTIVE_OFF;
+    else if (strcmp(text, "on") == 0)
+        *ret = CLIENT_ADAPTIVE_ON;
+    else if (strcmp(text, "reference") == 0)
+        *ret = CLIENT_ADAPTIVE_REFERENCE;
+    else
+        return usage_error("--adaptive", text, "off, on or reference");
+    return 0;
+}
+
 enum {
     OPT_RELAY = 256,
     OPT_SEED_FILE,
@@ -163,6 +178,7 @@ enum {
     OPT_PORT,
     OPT_QUIET,
     OPT_SUPPRESS_SILENCE,
+    OPT_ADAPTIVE,
     OPT_CAPTURE,
     OPT_REPLAY,
     OPT_ECHO_TEST,
@@ -197,6 +213,7 @@ static const struct option long_options[] = {
     { "port", required_argument, NULL, OPT_PORT },
     { "quiet", no_argument, NULL, OPT_QUIET },
     { "suppress-silence", no_argument, NULL, OPT_SUPPRESS_SILENCE },
+    { "adaptive", required_argument, NULL, OPT_ADAPTIVE },
     { "capture", required_argument, NULL, OPT_CAPTURE },
     { "replay", required_argument, NULL, OPT_REPLAY },
     { "echo-test", required_argument, NULL, OPT_ECHO_TEST },
@@ -300,7 +317,12 @@ static void print_version(void)
     printf("wzp-client " WZP_VERSION " (%s)\n", features);
 }
 
-static int take_option(int option, struct client_options *ret)
+/** What the arguments said, where a default depends on it. */
+struct given {
+    bool codec_auto, adaptive;
+};
+
+static int take_option(int option, struct client_options *ret, struct given *given)
 {
     const char **text = text_option(option, ret);
     bool *on = switch_option(option, ret);
@@ -328,9 +350,12 @@ static int take_option(int option, struct client_options *ret)
     case OPT_STUN:
         return take_stun(ret);
     case OPT_CODEC:
-        return client_codec_parse(optarg, &ret->codec, &ret->codec_auto) < 0
+        return client_codec_parse(optarg, &ret->codec, &given->codec_auto) < 0
                    ? usage_error("--codec", optarg, CLIENT_CODEC_NAMES)
                    : 0;
+    case OPT_ADAPTIVE:
+        given->adaptive = true;
+        return parse_adaptive(optarg, &ret->adaptive);
     case OPT_ACCEPT:
         return parse_accept(optarg, &ret->accept);
     case 'V':
@@ -413,6 +438,18 @@ static int check_together(const struct client_options *options)
     return check_measuring(options);
 }
 
+/** "auto" adapts unless told how; a named codec is kept unless told otherwise. */
+static int settle_adaptive(struct client_options *options, const struct given *given)
+{
+    if (!given->codec_auto)
+        return 0;
+    if (!given->adaptive)
+        options->adaptive = CLIENT_ADAPTIVE_ON;
+    return options->adaptive == CLIENT_ADAPTIVE_OFF
+               ? usage_error("--adaptive", "off", "on or reference, since the codec is auto")
+               : 0;
+}
+
 int client_options_parse(int argc, char **argv, struct client_options *ret)
 {
     struct client_options options = {
@@ -420,13 +457,16 @@ int client_options_parse(int argc, char **argv, struct client_options *ret)
         .accept = WZP_ACCEPT_GENERIC,
         .codec = WZP_CODEC_OPUS_24K,
     };
+    struct given given = { 0 };
     int option;
     while ((option = getopt_long(argc, argv, "Vh", long_options, NULL)) != -1) {
-        const int err = take_option(option, &options);
+        const int err = take_option(option, &options, &given);
         if (err)
             return err;
     }
-    int err = take_command(argc, argv, &options);
+    int err = settle_adaptive(&options, &given);
+    if (!err)
+        err = take_command(argc, argv, &options);
     if (!err)
         err = check_together(&options);
     if (err)

@@ -38,6 +38,13 @@ enum client_command {
     CLIENT_ANALYZE,
 };
 
+/** What may lower the codec during a call. */
+enum client_adaptive {
+    CLIENT_ADAPTIVE_OFF,       /**< nothing */
+    CLIENT_ADAPTIVE_ON,        /**< loss, congestion, and what a relay directs because of them */
+    CLIENT_ADAPTIVE_REFERENCE, /**< the reference's rule, where distance counts too */
+};
+
 /** Texts are borrowed from argv. */
 struct client_options {
     enum client_command command;
@@ -61,7 +68,7 @@ struct client_options {
     double echo_test_s, drift_test_s; /**< 0: not wanted */
     enum wzp_accept_mode accept;
     enum wzp_codec codec;
-    bool codec_auto; /**< codec is the best one to use: reports and the relay may lower it */
+    enum client_adaptive adaptive; /**< other than OFF: codec is the best one to use */
     bool quiet, suppress_silence;
 };
 

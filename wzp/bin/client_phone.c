@@ -99,7 +99,9 @@ static void begin_media(struct client_phone *phone)
     const struct client_options *options = phone->options;
     const struct client_audio_config config = {
         .codec = options->codec,
-        .adapts = options->codec_auto,
+        .adapts = options->adaptive != CLIENT_ADAPTIVE_OFF,
+        .by_reference = options->adaptive == CLIENT_ADAPTIVE_REFERENCE,
+        .in_room = options->command == CLIENT_JOIN,
         .quiet = options->quiet,
         .suppress_silence = options->suppress_silence,
         .play = phone->play,
@@ -326,6 +328,8 @@ static void handle(struct client_phone *phone, const struct wzp_line_event *even
             client_audio_directive(phone->audio, event->profile);
         break;
     case WZP_LINE_PATH:
+        if (phone->audio)
+            client_audio_path_changed(phone->audio);
         if (phone->audio &&
             !phone->ticking) /* a new path after MEDIA_DOWN; the jitter buffer finds a new stream itself */
             start_ticking(phone, wz_loop_now_us(phone->loop));
