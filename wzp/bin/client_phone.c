@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "wzp/bin/client_audio.h"
+#include "wzp/bin/client_measure_run.h"
 #include "wzp/bin/client_output.h"
 #include "wzp/rt/loop.h"
 #include "wzp/rt/rng.h"
@@ -32,6 +33,7 @@ struct client_phone {
     struct wzp_line_call *call;
     bool was_up, ticking;
     struct client_audio *audio;
+    struct client_measure *measure;          /**< NULL: nothing is measured */
     struct wzp_line_media_stats path_before; /**< a second ago */
     uint64_t tick_at_us, second_at_us;
     struct wz_timer wait, dial, ring, tick, every_second, duration, linger;
@@ -79,7 +81,19 @@ static void stop_ticking(struct client_phone *phone)
     wz_timer_cancel(&phone->every_second);
 }
 
-/** True when the recording is complete, or none was wanted. */
+/** True when there was something to measure, or nothing was wanted. */
+static bool end_measuring(struct client_phone *phone)
+{
+    if (!phone->measure)
+        return true;
+    const uint64_t t_us = wz_loop_now_us(phone->loop) - phone->out.start_us;
+    const bool measured = client_measure_print(phone->measure, phone->out.json, t_us);
+    client_measure_free(phone->measure);
+    phone->measure = NULL;
+    return measured;
+}
+
+/** True when the recording and the measurement are complete, or none was wanted. */
 static bool end_media(struct client_phone *phone)
 {
     stop_ticking(phone);
@@ -91,28 +105,44 @@ static bool end_media(struct client_phone *phone)
     phone->audio = NULL;
     if (err < 0)
         fprintf(stderr, "wzp-client: %s: %s\n", phone->options->record, strerror(-err));
-    return err == 0;
+    const bool measured = end_measuring(phone);
+    return err == 0 && measured;
+}
+
+static int make_audio(struct client_phone *phone)
+{
+    const struct client_options *options = phone->options;
+    int err = client_measure_new(&phone->measure, options);
+    if (err < 0)
+        return err;
+    const struct client_pcm *signal = client_measure_signal(phone->measure);
+    const struct client_audio_config config = {
+        .codec = options->codec,
+        .adapts = options->codec_auto,
+        .quiet = options->quiet,
+        .suppress_silence = options->suppress_silence,
+        .play = signal ? signal : phone->play,
+        .tone_hz = options->tone_hz,
+        .echo = options->echo,
+        .record = options->record,
+        .heard = signal ? client_measure_heard : NULL,
+        .heard_arg = phone->measure,
+    };
+    err = client_audio_new(&phone->audio, &config);
+    if (err < 0) {
+        client_measure_free(phone->measure);
+        phone->measure = NULL;
+    }
+    return err;
 }
 
 static void begin_media(struct client_phone *phone)
 {
     const struct client_options *options = phone->options;
-    const struct client_audio_config config = {
-        .codec = options->codec,
-        .adapts = options->adaptive != CLIENT_ADAPTIVE_OFF,
-        .by_reference = options->adaptive == CLIENT_ADAPTIVE_REFERENCE,
-        .in_room = options->command == CLIENT_JOIN,
-        .quiet = options->quiet,
-        .suppress_silence = options->suppress_silence,
-        .play = phone->play,
-        .tone_hz = options->tone_hz,
-        .echo = options->echo,
-        .record = options->record,
-    };
     const uint64_t now_us = wz_loop_now_us(phone->loop);
     phone->was_up = true;
     phone->path_before = (struct wzp_line_media_stats){ 0 };
-    const int err = client_audio_new(&phone->audio, &config);
+    const int err = make_audio(phone);
     if (err < 0) {
         fprintf(stderr, "wzp-client: cannot begin the media%s%s: %s\n", options->record ? ", recording " : "",
                 options->record ? options->record : "", strerror(-err));
@@ -121,8 +151,10 @@ static void begin_media(struct client_phone *phone)
         return;
     }
     start_ticking(phone, now_us);
-    if (options->duration_s > 0)
-        wz_timer_set(&phone->duration, now_us + seconds_us(options->duration_s));
+    const double measured_s = client_measure_seconds(phone->measure);
+    const double duration_s = options->duration_s > 0 ? options->duration_s : measured_s;
+    if (duration_s > 0)
+        wz_timer_set(&phone->duration, now_us + seconds_us(duration_s));
 }
 
 static void on_tick(void *arg)
@@ -134,8 +166,10 @@ static void on_tick(void *arg)
     for (; phone->tick_at_us <= now_us; phone->tick_at_us += CLIENT_TICK_US) {
         uint8_t buf[WZP_MEDIA_DATAGRAM_MAX];
         for (size_t len = client_audio_tick(phone->audio, phone->tick_at_us, buf); len;
-             len = client_audio_next(phone->audio, buf))
+             len = client_audio_next(phone->audio, buf)) {
             (void)wzp_line_send(phone->call, wz_bytes(buf, len)); /* as lossy as the network */
+            client_measure_sent(phone->measure, wz_bytes(buf, len), now_us);
+        }
     }
     wz_timer_set(&phone->tick, phone->tick_at_us);
 }
@@ -171,6 +205,7 @@ static void on_datagram(void *arg, struct wzp_line_call *call, struct wz_bytes d
     uint8_t buf[WZP_MEDIA_DATAGRAM_MAX];
     if (!phone->audio || call != phone->call)
         return;
+    client_measure_received(phone->measure, data, wz_loop_now_us(phone->loop));
     const size_t len = client_audio_receive(phone->audio, data, wz_loop_now_us(phone->loop), buf);
     if (len)
         (void)wzp_line_send(call, wz_bytes(buf, len)); /* as lossy as the network */
@@ -328,8 +363,6 @@ static void handle(struct client_phone *phone, const struct wzp_line_event *even
             client_audio_directive(phone->audio, event->profile);
         break;
     case WZP_LINE_PATH:
-        if (phone->audio)
-            client_audio_path_changed(phone->audio);
         if (phone->audio &&
             !phone->ticking) /* a new path after MEDIA_DOWN; the jitter buffer finds a new stream itself */
             start_ticking(phone, wz_loop_now_us(phone->loop));
