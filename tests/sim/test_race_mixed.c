@@ -23,7 +23,7 @@ struct pairing {
     enum vnet_nat_kind ours, theirs;
     bool we_dial, we_call;
     enum net_kind peer;
-    bool stun;
+    bool stun, v6;
 };
 
 struct stage {
@@ -40,9 +40,11 @@ static struct stage talk(const struct pairing *pairing, uint64_t seed, unsigned 
     s.us = net_add(s.net, &(struct net_client_options){ .nat = pairing->ours,
                                                         .public_ip = pairing->we_dial ? HIGH_IP : LOW_IP,
                                                         .share_local_addrs = true,
+                                                        .v6 = pairing->v6 ? "2001:db8:1::5" : NULL,
                                                         .stun = pairing->stun });
     s.peer = net_add(s.net, &(struct net_client_options){ .kind = pairing->peer,
                                                           .nat = pairing->theirs,
+                                                          .v6 = pairing->v6 ? "2001:db8:2::9" : NULL,
                                                           .public_ip = pairing->we_dial ? LOW_IP : HIGH_IP });
     net_register_all(s.net);
     s.net->v.loss_permille = loss_permille;
@@ -165,12 +167,77 @@ static void loss_between_us_and_the_reference_still_ends_on_one_path(void **stat
     }
 }
 
+/** The reference tells IPv6 addresses, and answers at none of them. */
+static void ipv6_addresses_of_the_reference_are_not_dialled(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct pairing pairing = { .ours = VNET_CONE,
+                                         .theirs = VNET_OPEN,
+                                         .we_dial = i & 1,
+                                         .we_call = i >> 1 & 1,
+                                         .peer = NET_REFERENCE,
+                                         .v6 = true };
+        struct stage s = talk(&pairing, i + 1, 0);
+        assert_talking(&s);
+        assert_int_equal(net_call_is_direct(s.mine), can_be_direct(&pairing));
+        assert_int_equal(s.net->v.stats.sent_ipv6, 0);
+        hang_up_and_end(&s, i & 1);
+    }
+}
+
+static struct stage talk_directly(unsigned i)
+{
+    const struct pairing pairing = {
+        .ours = VNET_FULL_CONE, .theirs = VNET_OPEN, .we_dial = i & 1, .we_call = i >> 1 & 1, .peer = NET_REFERENCE
+    };
+    struct stage s = talk(&pairing, i + 1, 0);
+    assert_talking(&s);
+    assert_true(net_call_is_direct(s.mine));
+    return s;
+}
+
+/** It does not look for another path, so we cannot follow it anywhere. */
+static void cut_path_to_the_reference_ends_the_call_for_both_as_media_lost(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct stage s = talk_directly(i);
+        net_cut(s.net, s.us, s.peer, true);
+        net_run_ms(s.net, 5000 + 10000 + 2000); /* silence, and waiting for it in the relay's room */
+        assert_true(s.mine->ended);
+        assert_int_equal(s.mine->end, WZP_LINE_END_MEDIA_LOST);
+        assert_true(s.theirs->ended);
+        assert_int_equal(s.theirs->end, WZP_LINE_END_HANGUP);
+        hang_up_and_end(&s, true);
+    }
+}
+
+static void reference_that_was_silent_for_8_s_is_found_again_on_the_direct_path(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct stage s = talk_directly(i);
+        net_cut(s.net, s.us, s.peer, true);
+        net_run_ms(s.net, 8000);
+        assert_false(net_call_is_direct(s.mine));
+        net_cut(s.net, s.us, s.peer, false);
+        net_run_ms(s.net, 15000);
+        assert_talking(&s);
+        assert_true(net_call_is_direct(s.mine));
+        hang_up_and_end(&s, i & 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(race_with_the_reference_goes_direct_where_its_acceptor_can_be_reached_else_relay),
         cmocka_unit_test(symmetric_side_that_knows_it_does_not_race_with_the_reference),
         cmocka_unit_test(first_generation_talks_over_the_relay_and_is_sent_nothing_that_it_dies_of),
+        cmocka_unit_test(ipv6_addresses_of_the_reference_are_not_dialled),
+        cmocka_unit_test(cut_path_to_the_reference_ends_the_call_for_both_as_media_lost),
+        cmocka_unit_test(reference_that_was_silent_for_8_s_is_found_again_on_the_direct_path),
         cmocka_unit_test(loss_between_us_and_the_reference_still_ends_on_one_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

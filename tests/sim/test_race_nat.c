@@ -100,6 +100,13 @@ static void assert_relayed_in_time(const struct stage *s)
     assert_true(s->b->up_us <= s->b->setup_us + RELAY_WITHIN_US);
 }
 
+/** The signal connection and the path in use: losers and the relay's leg beside a direct path are closed. */
+static void assert_nothing_else_is_open(const struct stage *s)
+{
+    assert_int_equal(vquic_open_ends(s->alice->endpoint), 2);
+    assert_int_equal(vquic_open_ends(s->bob->endpoint), 2);
+}
+
 static void hang_up_and_end(struct stage *s)
 {
     if (!s->a->ended)
@@ -131,6 +138,7 @@ static void pair_of_nats(enum vnet_nat_kind alice, enum vnet_nat_kind bob, bool 
             assert_direct_in_time(&s);
         else
             assert_relayed_in_time(&s);
+        assert_nothing_else_is_open(&s);
         assert_both_hear(&s);
         hang_up_and_end(&s);
     }
@@ -257,6 +265,18 @@ static void cut_path_brings_both_back_to_the_relay_in_2_s_without_a_new_offer(vo
         assert_both_hear(&s);
         hang_up_and_end(&s);
     }
+}
+
+static void direct_call_without_media_is_kept_by_its_probes(void **state)
+{
+    (void)state;
+    struct stage s = talk_directly(1, VNET_CONE, VNET_FULL_CONE);
+    s.net->media_every_ms = 0;
+    net_run_ms(s.net, 120000);
+    assert_direct(&s);
+    assert_int_equal(s.a->paths, 1);
+    assert_int_equal(s.b->paths, 1);
+    hang_up_and_end(&s);
 }
 
 static void rebinding_nat_interrupts_a_direct_call_for_2_s_at_most(void **state)
@@ -510,6 +530,7 @@ int main(void)
         cmocka_unit_test(ipv6_on_one_side_only_is_no_path),
         cmocka_unit_test(ten_percent_loss_still_converges_behind_every_pair_of_nats),
         cmocka_unit_test(cut_path_brings_both_back_to_the_relay_in_2_s_without_a_new_offer),
+        cmocka_unit_test(direct_call_without_media_is_kept_by_its_probes),
         cmocka_unit_test(rebinding_nat_interrupts_a_direct_call_for_2_s_at_most),
         cmocka_unit_test(rebinding_nat_does_not_end_a_relayed_call),
         cmocka_unit_test(relay_killed_in_a_direct_call_changes_nothing_and_both_register_again),

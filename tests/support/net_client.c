@@ -254,7 +254,8 @@ static void on_datagram(void *owner, struct vquic_end *end, struct wz_bytes data
     if (!call || !call->was_up || call->ended)
         return;
     net_call_heard(client, call, data);
-    if (conn->id == call->media_conn)
+    /* Also on a direct connection that was given up: a reference peer may speak there again. */
+    if (conn->id == call->media_conn || end->conn->is_direct)
         wzp_client_media_seen(client->client, call->id, client->net->v.now_us);
     net_client_touch(client);
 }

@@ -71,18 +71,32 @@ static void send_registration(struct net_reference *ref)
 
 /* ---- offers and answers ---- */
 
-/** The fields that tell where we are, with a comma before them; empty: none. */
-static const char *address_fields(const struct net_reference *ref, const char *side, char ret[static 256])
+/** The list of our host addresses, quoted; IPv6 is told on a port of its own, and never accepted there. */
+static const char *host_list(const struct net_reference *ref, char ret[static 160])
 {
-    char host[WZ_ADDR_TEXT_MAX];
-    struct wz_addr inner = ref->client->host->v4;
-    inner.port = ref->client->port;
+    char text[WZ_ADDR_TEXT_MAX];
+    struct wz_addr v4 = ref->client->host->v4, v6 = ref->client->host->v6;
+    v4.port = ref->client->port;
+    v6.port = (uint16_t)(ref->client->port + 1000);
+    ret[0] = '\0';
+    int at = 0;
+    if (wz_addr_kind(&v4) == WZ_ADDR_KIND_PRIVATE)
+        at = snprintf(ret, 160, "\"%s\"", wz_addr_format(&v4, text));
+    if (v6.family != WZ_ADDR_NONE)
+        (void)snprintf(ret + at, 160 - (size_t)at, "%s\"%s\"", at ? "," : "", wz_addr_format(&v6, text));
+    return ret;
+}
+
+/** The fields that tell where we are, with a comma before them; empty: none. */
+static const char *address_fields(const struct net_reference *ref, const char *side, char ret[static 320])
+{
+    char hosts[160] = "";
     ret[0] = '\0';
     int at = 0;
     if (ref->reflexive[0])
-        at = snprintf(ret, 256, ",\"%s_reflexive_addr\":\"%s\"", side, ref->reflexive);
-    if (ref->client->kind == NET_REFERENCE && wz_addr_kind(&inner) == WZ_ADDR_KIND_PRIVATE)
-        (void)snprintf(ret + at, 256 - (size_t)at, ",\"%s_local_addrs\":[\"%s\"]", side, wz_addr_format(&inner, host));
+        at = snprintf(ret, 320, ",\"%s_reflexive_addr\":\"%s\"", side, ref->reflexive);
+    if (ref->client->kind == NET_REFERENCE && host_list(ref, hosts)[0])
+        (void)snprintf(ret + at, 320 - (size_t)at, ",\"%s_local_addrs\":[%s]", side, hosts);
     return ret;
 }
 
@@ -96,7 +110,7 @@ static const char *build_field(const struct net_reference *ref, const char *side
 
 static void send_offer(struct net_reference *ref)
 {
-    char addresses[256] = "", build[64];
+    char addresses[320] = "", build[64];
     if (!ref->hides)
         (void)address_fields(ref, "caller", addresses);
     ref_say(ref, ref->signal,
@@ -109,7 +123,7 @@ static void send_offer(struct net_reference *ref)
 
 static void send_answer(struct net_reference *ref)
 {
-    char addresses[256] = "", build[64];
+    char addresses[320] = "", build[64];
     if (ref->mode == WZP_ACCEPT_TRUSTED)
         (void)address_fields(ref, "callee", addresses);
     ref_say(ref, ref->signal,

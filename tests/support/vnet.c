@@ -224,6 +224,7 @@ void vnet_send(struct vnet_socket *socket, const struct wz_addr *to, const struc
     if (data.len)
         memcpy(packet->data, data.data, data.len);
     net->stats.sent++;
+    net->stats.sent_ipv6 += to->family == WZ_ADDR_V6;
     if (net->watch)
         net->watch(net->watch_arg, packet);
     const bool is_lost = net->loss_permille && test_rng_below(&net->random, 1000) < net->loss_permille;

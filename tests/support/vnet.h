@@ -88,7 +88,7 @@ struct vnet_cut {
 #define VNET_CUTS_MAX 16
 
 struct vnet_stats {
-    uint64_t sent, delivered, lost, filtered, unroutable;
+    uint64_t sent, sent_ipv6, delivered, lost, filtered, unroutable;
 };
 
 struct vnet {
