@@ -47,11 +47,71 @@ def a_direct_path_that_is_cut_brings_the_call_back_to_the_relay_for_good(one):
         call.hang_up()
 
 
+def cut_one_way(one, deaf, heard):
+    """One of them hears nothing any more, the other everything: both have to leave."""
+    with lab_of(one, DIRECT) as lab:
+        call = start_call(lab, "direct")
+        lab.internet.lose(heard, deaf, 1)
+        cut_s = time.monotonic()
+        call.wait_for_path("relay", MAX_BACK_ON_RELAY_S, " after the cut")
+        note_since(one, cut_s, [client.last("path") for client in call.both()], "back on the relay")
+        call.talk("relay")
+        call.hang_up()
+
+
+@case
+def a_direct_path_that_is_cut_from_caller_to_callee_is_left_by_both(one):
+    cut_one_way(one, deaf="b", heard="a")
+
+
+@case
+def a_direct_path_that_is_cut_from_callee_to_caller_is_left_by_both(one):
+    cut_one_way(one, deaf="a", heard="b")
+
+
+@case
+def a_nat_that_gets_another_address_brings_a_direct_call_to_the_relay(one):
+    """The other NAT lets the new address not in, but the relay does: neither call nor registration is lost."""
+    with lab_of(one, DIRECT) as lab:
+        call = start_call(lab, "direct")
+        lab.sites["b"].change_public_ip()
+        changed_s = time.monotonic()
+        call.wait_for_path("relay", MAX_BACK_ON_RELAY_S, " after the change")
+        note_since(one, changed_s, [client.last("path") for client in call.both()], "back on the relay")
+        call.talk("relay")
+        for client in call.both():
+            expect(client.last("unregistered") is None, f"{client.name} lost its registration")
+        call.hang_up()
+
+
+@case
+def a_nat_that_gets_another_address_does_not_disturb_a_relayed_call(one):
+    with lab_of(one, RELAYED) as lab:
+        call = start_call(lab, "relay")
+        lab.sites["b"].change_public_ip()
+        call.talk("relay")
+        for client in call.both():
+            expect(not client.last("media_down") and not client.last("unregistered"), f"{client.name} lost something")
+        call.hang_up()
+
+
+@case
+def a_direct_call_that_loses_its_path_and_the_relay_ends_at_both_sides(one):
+    with lab_of(one, DIRECT) as lab:
+        call = start_call(lab, "direct")
+        lab.relay.program.kill()
+        lab.internet.cut("a", "b")
+        cut_s = time.monotonic()
+        ended = [call.expect_end(client, "media_lost", by_peer=False, seconds=IDLE_S) for client in call.both()]
+        note_since(one, cut_s, ended, "ended")
+
+
 @case
 def loss_is_no_reason_to_leave_a_direct_path(one):
     with lab_of(one, DIRECT) as lab:
         call = start_call(lab, "direct")
         lab.internet.lose("a", "b", LOST_SHARE)
+        lab.internet.lose("b", "a", LOST_SHARE)
         call.talk("direct", 6 * FRAMES_PER_SECOND)
         lost = [client.last("media")["loss_pct"] for client in call.both()]
         one.note(f"lost {lost[0]} % and {lost[1]} %")

@@ -65,16 +65,18 @@ class Internet:
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
+    def lose(self, sender, receiver, share):
+        """Loses this share of all packets on one way: 1 cuts it, 0 restores it."""
+        self._ask("lose", sender, receiver, share)
+
     def cut(self, one, other):
         """From now on nothing passes between the two sites."""
-        self._ask("cut", one, other)
+        self.lose(one, other, 1)
+        self.lose(other, one, 1)
 
     def restore(self, one, other):
-        self._ask("restore", one, other)
-
-    def lose(self, one, other, share):
-        """Loses this share of all packets between two sites, both ways."""
-        self._ask("lose", one, other, share)
+        self.lose(one, other, 0)
+        self.lose(other, one, 0)
 
     def sent(self, sender, receiver):
         """UDP datagrams that were carried from one site to another until now."""
@@ -90,9 +92,8 @@ class Carrier:
         self._sites = {int(fd): name for fd, name in settings["sites"].items()}
         self._networks = [(ipaddress.ip_network(network), fd) for network, fd in settings["routes"]]
         self._routes = {}           # packed address -> descriptor, what _networks said
-        self._cut = set()           # frozenset of two names
-        self._loss = {}             # the same -> share of packets lost
-        self._sent = {}             # (name of the sender, of the receiver) -> UDP datagrams
+        self._loss = {}             # (name of the sender, of the receiver) -> share of packets lost
+        self._sent = {}             # the same -> UDP datagrams
         self._waiting = []          # heap of (due, number, descriptor, packet)
         self._number = 0
 
@@ -118,16 +119,12 @@ class Carrier:
     def _answer(self, line):
         if not line:
             return False
-        what, one, other, *more = json.loads(line)
-        pair, result = frozenset((one, other)), None
-        if what == "cut":
-            self._cut.add(pair)
-        elif what == "restore":
-            self._cut.discard(pair)
-        elif what == "lose":
-            self._loss[pair] = more[0]
+        what, sender, receiver, *more = json.loads(line)
+        result = None
+        if what == "lose":
+            self._loss[(sender, receiver)] = more[0]
         else:
-            result = self._sent.get((one, other), 0)
+            result = self._sent.get((sender, receiver), 0)
         print(json.dumps(result), flush=True)
         return True
 
@@ -151,8 +148,7 @@ class Carrier:
 
     def _carry(self, source, target, packet, due):
         names = (self._sites[source], self._sites[target])
-        pair = frozenset(names)
-        if pair in self._cut or self._random.random() < self._loss.get(pair, 0):
+        if self._random.random() < self._loss.get(names, 0):
             return
         if (packet[9] if packet[0] >> 4 == 4 else packet[6]) == PROTOCOL_UDP:
             self._sent[names] = self._sent.get(names, 0) + 1

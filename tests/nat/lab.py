@@ -56,9 +56,10 @@ class Site:
         """house: the other site, whose router serves this host too, from another port of it."""
         self.name, self.kind = name, kind
         self.port = 40000 + SITES[name]
+        self.public_ip, self.next_ip = f"203.0.113.{SITES[name]}", f"203.0.113.{SITES[name] + 100}"
         self.namespaces = []
         v4, v6 = 4 in versions, 6 in versions
-        public = [f"203.0.113.{SITES[name]}/24"] if v4 else []
+        public = [f"{self.public_ip}/24"] if v4 else []
         behind_nat = v4 and kind[4] != OPEN
         if v6 and not behind_nat and kind[6] == OPEN:
             public.append(f"2001:db8:0:1::{SITES[name]}/64")
@@ -96,7 +97,13 @@ class Site:
                 host.ip(f"address add {prefix}:2/64 dev eth0 nodad", f"-6 route add default via {prefix}:1")
             if v4:
                 host.ip(f"address add 10.{number}.0.2/24 dev eth0", f"route add default via 10.{number}.0.1")
-        lab.internet.attach(router, self.name, public, [f"{prefix}:/64"] if v6 else [])
+        lab.internet.attach(router, self.name, public, [self.next_ip, *([f"{prefix}:/64"] if v6 else [])])
+
+    def change_public_ip(self):
+        """As after a new dial-in of a DSL line: the NAT forgets its mappings, and new ones are of another address."""
+        with self.router as router:
+            router.ip(f"address del {self.public_ip}/24 dev wan", f"address add {self.next_ip}/24 dev wan",
+                      "route replace default dev wan")
 
     def _move_in(self, router):
         number = SITES[self.name]
