@@ -225,8 +225,53 @@ static void loopback_host_is_told_only_where_every_peer_is_on_this_machine(void 
     assert_int_equal(got.local_count, 0);
     facts.share_loopback = true;
     got = choose(&facts);
-    assert_string_equal(got.reflexive, ""); /* it still says nothing about a NAT */
+    assert_string_equal(got.reflexive, "127.0.0.1:4000");
     assert_int_equal(got.local_count, 1);
+}
+
+static void reflect_answer_of_a_relay_in_the_house_is_told_where_host_addresses_are(void **state)
+{
+    (void)state;
+    static const char *const answers[] = { "10.0.0.1:5", "192.168.1.1:5", "172.31.0.1:5", "100.64.0.1:5",
+                                           "[fd00::1]:5" };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct wzp_address_facts facts = { .reflect = answers[i], .share_local = true };
+        struct wzp_candidates got = choose(&facts);
+        assert_string_equal(got.reflexive, answers[i]);
+        assert_false(got.symmetric);
+        facts.share_local = false;
+        facts.share_loopback = true;
+        assert_string_equal(choose(&facts).reflexive, "");
+    }
+    struct wzp_address_facts mapped = { .reflect = "[::ffff:10.0.0.5]:40001", .share_local = true };
+    assert_string_equal(choose(&mapped).reflexive, "10.0.0.5:40001");
+}
+
+static void reflect_answer_that_reaches_nobody_is_not_told_even_in_the_house(void **state)
+{
+    (void)state;
+    static const char *const answers[] = { "",          "nonsense",      "127.0.0.1:5",
+                                           "[::1]:5",   "169.254.1.1:5", "[fe80::1]:5",
+                                           "0.0.0.0:5", "10.0.0.1:0" };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct wzp_address_facts facts = { .reflect = answers[i], .share_local = true };
+        assert_string_equal(choose(&facts).reflexive, "");
+    }
+}
+
+static void mapping_or_configured_address_or_symmetric_nat_goes_before_a_relay_in_the_house(void **state)
+{
+    (void)state;
+    const struct wzp_address_facts house = { .reflect = "192.168.1.10:40001", .share_local = true };
+    struct wzp_address_facts stun = house, configured = house, symmetric = house;
+    add_stun(&stun, "203.0.113.5:41000");
+    assert_string_equal(choose(&stun).reflexive, "203.0.113.5:41000");
+    configured.public_address = addr("198.51.100.7:5000");
+    assert_string_equal(choose(&configured).reflexive, "198.51.100.7:5000");
+    add_stun(&symmetric, "203.0.113.5:41000");
+    add_stun(&symmetric, "203.0.113.5:41001");
+    assert_string_equal(choose(&symmetric).reflexive, "");
+    assert_true(choose(&symmetric).symmetric);
 }
 
 /* ---- whom to dial ---- */
@@ -351,6 +396,9 @@ int main(void)
         cmocka_unit_test(host_addresses_stay_at_home_unless_policy_shares_them),
         cmocka_unit_test(counts_beyond_the_arrays_are_cut),
         cmocka_unit_test(loopback_host_is_told_only_where_every_peer_is_on_this_machine),
+        cmocka_unit_test(reflect_answer_of_a_relay_in_the_house_is_told_where_host_addresses_are),
+        cmocka_unit_test(reflect_answer_that_reaches_nobody_is_not_told_even_in_the_house),
+        cmocka_unit_test(mapping_or_configured_address_or_symmetric_nat_goes_before_a_relay_in_the_house),
         cmocka_unit_test(reference_is_dialled_at_its_ipv4_hosts_and_then_its_mapping),
         cmocka_unit_test(own_kind_is_dialled_at_hosts_of_our_families_first_and_others_last),
         cmocka_unit_test(mapping_keeps_its_place_when_there_are_too_many_hosts),

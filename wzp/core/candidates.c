@@ -9,14 +9,14 @@ static bool is_mapping(const struct wz_addr *addr)
     return addr->port != 0 && wz_addr_kind(addr) == WZ_ADDR_KIND_PUBLIC;
 }
 
-static bool get_reflect(const struct wzp_address_facts *facts, struct wz_addr *ret)
+/** The relay's answer, if it is an address; family NONE: it is not. */
+static struct wz_addr parse_reflect(const struct wzp_address_facts *facts)
 {
     struct wz_addr addr;
 
     if (!facts->reflect || wz_addr_parse(facts->reflect, &addr) != 0)
-        return false;
-    *ret = wz_addr_unmap(addr);
-    return is_mapping(ret);
+        return (struct wz_addr){ .family = WZ_ADDR_NONE };
+    return wz_addr_unmap(addr);
 }
 
 static size_t min_size(size_t a, size_t b)
@@ -39,7 +39,8 @@ static struct mappings collect_mappings(const struct wzp_address_facts *facts, b
 {
     struct mappings seen = { 0 };
 
-    *ret_has_reflect = get_reflect(facts, &seen.addr[0]);
+    seen.addr[0] = parse_reflect(facts);
+    *ret_has_reflect = is_mapping(&seen.addr[0]);
     if (*ret_has_reflect)
         seen.count = 1;
     for (size_t i = 0; i < min_size(facts->stun_count, WZP_CANDIDATES_MAX_STUN); i++) {
@@ -85,6 +86,25 @@ static void add_local(struct wzp_candidates *out, const struct wz_addr *addr)
     memcpy(out->local[out->local_count++], text, sizeof text);
 }
 
+/** What a relay in the same house or VPN saw: no mapping, but it reaches us from wherever that relay does. */
+static bool is_of_the_house(const struct wz_addr *reflect, const struct wzp_address_facts *facts)
+{
+    if (!facts->share_local || reflect->port == 0)
+        return false;
+    switch (wz_addr_kind(reflect)) {
+    case WZ_ADDR_KIND_PRIVATE:
+    case WZ_ADDR_KIND_CGNAT:
+        return true;
+    case WZ_ADDR_KIND_LOOPBACK:
+        return facts->share_loopback;
+    case WZ_ADDR_KIND_NONE:
+    case WZ_ADDR_KIND_LINK_LOCAL:
+    case WZ_ADDR_KIND_PUBLIC:
+        break;
+    }
+    return false;
+}
+
 int wzp_candidates_choose(const struct wzp_address_facts *facts, struct wzp_candidates *ret)
 {
     struct wzp_candidates out = { 0 };
@@ -95,11 +115,14 @@ int wzp_candidates_choose(const struct wzp_address_facts *facts, struct wzp_cand
     struct mappings seen = collect_mappings(facts, &has_reflect);
     out.symmetric = are_symmetric(&seen);
 
-    struct wz_addr configured = wz_addr_unmap(facts->public_address);
+    const struct wz_addr reflect = parse_reflect(facts);
+    const struct wz_addr configured = wz_addr_unmap(facts->public_address);
     if (is_mapping(&configured) && (!has_reflect || out.symmetric))
         wz_addr_format(&configured, out.reflexive);
     else if (seen.count && !out.symmetric)
         wz_addr_format(&seen.addr[0], out.reflexive);
+    else if (!seen.count && is_of_the_house(&reflect, facts))
+        wz_addr_format(&reflect, out.reflexive);
 
     if (facts->share_local) {
         for (size_t i = 0; i < min_size(facts->host_count, WZP_CANDIDATES_MAX_HOST); i++) {

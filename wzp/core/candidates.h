@@ -38,8 +38,10 @@ struct wzp_candidates {
  * Only public addresses with a port count as mappings. The first of these that exists is the reflexive
  * address: the Reflect answer, the configured public address, a STUN answer. Two different mappings of one
  * family among Reflect and STUN answers mean a symmetric NAT: none is advertised, unless a public address is
- * configured (the operator says that it is forwarded). An IPv4-mapped answer is advertised as plain IPv4,
- * since peers skip the mapped form. Local texts: private and carrier-grade IPv4, global and unique-local
+ * configured (the operator says that it is forwarded). Without any mapping, configured address and such a verdict, a
+ * private or carrier-grade Reflect answer is advertised if policy shares host addresses (loopback: if it shares
+ * those): the relay is in the same house, and without a text of ours a reference peer never goes direct. An
+ * IPv4-mapped answer is advertised as plain IPv4, since peers skip the mapped form. Local texts: private and carrier-grade IPv4, global and unique-local
  * IPv6, without repeats, in the given order.
  *
  * @return 0, or -EINVAL (NULL argument). A Reflect answer that is no address counts as none.
