@@ -97,8 +97,7 @@ static void offer_signature_covers_key_target_and_call(void **state)
     memcpy(message, keys->ephemeral_pub, 32);
     (void)snprintf(message + 32, sizeof message - 32, "%s%s", w->peer.fingerprint, sig.offer.call_id);
     assert_int_equal(keys->signature_len, 64);
-    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature),
-                     0);
+    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature), 0);
     wzp_signal_done(&sig);
 }
 
@@ -212,9 +211,9 @@ static void signed_answer_marks_our_own_kind(void **state)
     memcpy(keys->identity_pub, w->peer.ed25519_public, 32);
     memset(keys->ephemeral_pub, 5, 32);
     keys->signature_len = 64;
-    assert_int_equal(wzp_sign_direct_answer(&w->peer, keys->ephemeral_pub, wzp_client_fingerprint(w->client),
-                                            id, keys->signature),
-                     0);
+    assert_int_equal(
+        wzp_sign_direct_answer(&w->peer, keys->ephemeral_pub, wzp_client_fingerprint(w->client), id, keys->signature),
+        0);
     world_say_signal(w, w->signal, &sig);
     assert_true(world_event(w, WZP_LINE_ANSWERED)->own_kind);
 }
@@ -298,8 +297,7 @@ static void messages_about_unknown_calls_are_counted(void **state)
     struct client_world *w = *state;
     world_say(w, w->signal, "{\"CallRinging\":{\"call_id\":\"x\"}}");
     world_say(w, w->signal, "{\"DirectCallAnswer\":{\"call_id\":\"x\",\"accept_mode\":\"AcceptGeneric\"}}");
-    world_say(w, w->signal,
-              "{\"CallSetup\":{\"call_id\":\"x\",\"room\":\"call-x\",\"relay_addr\":\"1.2.3.4:5\"}}");
+    world_say(w, w->signal, "{\"CallSetup\":{\"call_id\":\"x\",\"room\":\"call-x\",\"relay_addr\":\"1.2.3.4:5\"}}");
     world_say(w, w->signal, "{\"MediaPathReport\":{\"call_id\":\"x\",\"direct_ok\":true}}");
     world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"x\"}}");
     assert_int_equal(wzp_client_stats(w->client)->unknown_calls, 5);
@@ -343,8 +341,7 @@ static void offer_is_announced_with_all_it_says(void **state)
     assert_false(event->own_kind);
 }
 
-static struct wzp_signal signed_offer(struct client_world *w, const struct wzp_identity *signer, char *own,
-                                      char *id)
+static struct wzp_signal signed_offer(struct client_world *w, const struct wzp_identity *signer, char *own, char *id)
 {
     struct wzp_signal sig = { .kind = WZP_SIG_DIRECT_CALL_OFFER };
     sig.offer.caller_fingerprint = w->peer.fingerprint;
@@ -409,6 +406,55 @@ static void trusted_answer_reflects_and_tells_addresses(void **state)
     wzp_signal_done(&sig);
 }
 
+/** Answers as trusted, with a public address and a host at hand; whether the answer tells any. */
+static bool trusted_answer_tells_addresses(struct client_world *w, uint64_t call)
+{
+    know_a_host(w);
+    assert_int_equal(wzp_client_answer(w->client, call, WZP_ACCEPT_TRUSTED, w->now_us), 0);
+    world_drain(w);
+    world_say(w, w->signal, "{\"ReflectResponse\":{\"observed_addr\":\"" WORLD_ADDR "\"}}");
+    struct wzp_signal sig = world_last_sent(w, WZP_SIG_DIRECT_CALL_ANSWER);
+    const bool told = sig.answer.callee_reflexive_addr || sig.answer.callee_local_addrs.count > 0;
+    wzp_signal_done(&sig);
+    return told;
+}
+
+static void trusted_answer_to_a_caller_without_a_build_tells_no_address(void **state)
+{
+    struct client_world *w = *state;
+    assert_false(trusted_answer_tells_addresses(w, world_offer(w, "feed", NULL)));
+    assert_true(trusted_answer_tells_addresses(w, world_offer_signed(w, "beef", NULL)));
+}
+
+static void trusted_answer_at_an_old_relay_tells_addresses_to_our_own_kind_only(void **state)
+{
+    struct client_world *w = *state;
+    assert_false(trusted_answer_tells_addresses(w, world_offer(w, "feed", BUILD)));
+    assert_true(trusted_answer_tells_addresses(w, world_offer_signed(w, "beef", NULL)));
+}
+
+static void while_a_call_reflects_everything_else_goes_on(void **state)
+{
+    struct client_world *w = *state;
+    const struct wzp_line_dial dial = { .target_fingerprint = w->peer.fingerprint };
+    uint64_t waiting;
+    assert_int_equal(wzp_client_call(w->client, &dial, w->now_us, &waiting), 0);
+    world_drain(w);
+    assert_int_equal(world_sent(w, WZP_SIG_REFLECT), 1);
+    const uint64_t incoming = world_offer(w, "feed", BUILD);
+    assert_int_not_equal(incoming, 0);
+    assert_int_equal(wzp_client_answer(w->client, incoming, WZP_ACCEPT_GENERIC, w->now_us), 0);
+    assert_int_equal(wzp_client_ping(w->client, w->now_us), 0);
+    world_drain(w);
+    world_setup(w, incoming, WORLD_RELAY);
+    world_media_up(w, 2);
+    assert_int_equal(world_events(w, WZP_LINE_MEDIA_UP), 1);
+    assert_int_equal(world_sent(w, WZP_SIG_PING), 1);
+    assert_int_equal(world_sent(w, WZP_SIG_DIRECT_CALL_OFFER), 0); /* that one waits */
+    world_advance_ms(w, 1000);
+    assert_int_equal(world_sent(w, WZP_SIG_DIRECT_CALL_OFFER), 1);
+}
+
 static void trusted_answer_goes_after_a_second_without_reflect(void **state)
 {
     struct client_world *w = *state;
@@ -432,8 +478,7 @@ static void answer_signature_covers_key_caller_and_call(void **state)
     char message[32 + 39 + 4 + 1];
     memcpy(message, keys->ephemeral_pub, 32);
     (void)snprintf(message + 32, sizeof message - 32, "%sfeed", w->peer.fingerprint);
-    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature),
-                     0);
+    assert_int_equal(wzp_verify(keys->identity_pub, wz_bytes(message, sizeof message - 1), keys->signature), 0);
     wzp_signal_done(&sig);
 }
 
@@ -443,8 +488,7 @@ static void second_answer_is_an_error(void **state)
     const uint64_t call = world_offer(w, "feed", BUILD);
     assert_int_equal(wzp_client_answer(w->client, call, WZP_ACCEPT_GENERIC, w->now_us), 0);
     assert_int_equal(wzp_client_answer(w->client, call, WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
-    assert_int_equal(wzp_client_answer(w->client, world_place_call(w), WZP_ACCEPT_TRUSTED, w->now_us),
-                     -EPROTO);
+    assert_int_equal(wzp_client_answer(w->client, world_place_call(w), WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
     assert_int_equal(wzp_client_answer(w->client, 12345, WZP_ACCEPT_TRUSTED, w->now_us), -EPROTO);
 }
 
@@ -614,6 +658,9 @@ int main(void)
         NEW(signed_offer_marks_our_own_kind_only_when_the_key_is_the_callers),
         NEW(generic_answer_keeps_addresses_private),
         NEW(trusted_answer_reflects_and_tells_addresses),
+        NEW(trusted_answer_to_a_caller_without_a_build_tells_no_address),
+        OLD(trusted_answer_at_an_old_relay_tells_addresses_to_our_own_kind_only),
+        NEW(while_a_call_reflects_everything_else_goes_on),
         NEW(trusted_answer_goes_after_a_second_without_reflect),
         NEW(answer_signature_covers_key_caller_and_call),
         NEW(second_answer_is_an_error),

@@ -31,7 +31,9 @@
 struct phone {
     struct wzp_line *line;
     struct wzp_line_call *call; /**< NULL: none, or over */
-    unsigned registered, ups, downs, ended;
+    unsigned registered, unregistered, ups, downs, ended;
+    enum wzp_line_end end; /**< of the call, with its reason */
+    enum wzp_hangup_reason hangup_reason;
     enum wzp_accept_mode accept;
     char paths[128]; /**< "relay direct ", in order */
     struct wz_addr remote;
@@ -92,6 +94,9 @@ static void on_event(void *arg, struct wzp_line *line, const struct wzp_line_eve
     case WZP_LINE_REGISTERED:
         phone->registered++;
         break;
+    case WZP_LINE_UNREGISTERED:
+        phone->unregistered++;
+        break;
     case WZP_LINE_INCOMING:
         phone->call = event->call;
         assert_int_equal(wzp_line_answer(event->call, phone->accept), 0);
@@ -108,6 +113,8 @@ static void on_event(void *arg, struct wzp_line *line, const struct wzp_line_eve
         break;
     case WZP_LINE_ENDED:
         phone->ended++;
+        phone->end = event->end;
+        phone->hangup_reason = event->hangup_reason;
         phone->call = NULL;
         break;
     default:
@@ -292,6 +299,26 @@ static void hang_up_on_a_direct_call_reaches_the_peer(void **state)
     wzp_line_hangup(s->alice.call, WZP_HANGUP_NORMAL);
     wait_for(s, s->bob.ended);
     assert_int_equal(s->alice.ended, 1);
+}
+
+static void hang_up_after_the_relay_died_reaches_the_peer_on_the_direct_connection(void **state)
+{
+    struct stage *s = *state;
+    start_both(s);
+    const struct wz_addr office = wzp_quic_local(s->office.quic);
+    advertise(&s->bob, &office);
+    call_bob(s);
+    wait_for(s, s->alice.ups && s->bob.ups);
+    assert_string_equal(s->bob.paths, "direct ");
+    wzp_relay_server_free(s->relay);
+    s->relay = NULL;
+    wait_for(s, s->alice.unregistered && s->bob.unregistered);
+    talk(s, 1);
+    wzp_line_hangup(s->alice.call, WZP_HANGUP_BUSY); /* the message, and in the same turn the close */
+    wait_for(s, s->bob.ended);
+    assert_int_equal(s->bob.end, WZP_LINE_END_HANGUP);
+    assert_int_equal(s->bob.hangup_reason, WZP_HANGUP_BUSY);
+    assert_string_equal(s->bob.paths, "direct "); /* it did not have to look for the relay first */
 }
 
 static void lines_of_one_endpoint_reach_each_other_and_never_themselves(void **state)
@@ -635,6 +662,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(call_between_own_kind_goes_direct_and_the_relay_carries_nothing),
         STORY(hang_up_on_a_direct_call_reaches_the_peer),
+        STORY(hang_up_after_the_relay_died_reaches_the_peer_on_the_direct_connection),
         STORY(lines_of_one_endpoint_reach_each_other_and_never_themselves),
         STORY(callee_that_answers_privately_stays_on_the_relay),
         STORY(no_direct_keeps_the_call_on_the_relay),

@@ -77,6 +77,13 @@ void client_send_offer(struct wzp_client *client, struct wzp_client_call *call)
     client_send(client, &client->signal, call, &signal);
 }
 
+/** A peer that cannot race against us must not be drawn into a race by our address: it would report the result, over which
+ *  a relay of the first generation drops it. */
+static bool caller_may_race(const struct wzp_client *client, const struct wzp_client_call *call)
+{
+    return call->own_kind || (client->relay_build && call->peer_has_build);
+}
+
 void client_send_answer(struct wzp_client *client, struct wzp_client_call *call, enum wzp_accept_mode mode)
 {
     struct wzp_signal signal = { .kind = WZP_SIG_DIRECT_CALL_ANSWER };
@@ -88,7 +95,7 @@ void client_send_answer(struct wzp_client *client, struct wzp_client_call *call,
     signal.answer.chosen_profile = wzp_profile_good;
     signal.answer.callee_build_version = client->build;
     struct wzp_candidates chosen;
-    if (mode == WZP_ACCEPT_TRUSTED) {
+    if (mode == WZP_ACCEPT_TRUSTED && caller_may_race(client, call)) {
         choose_addresses(client, call, &chosen);
         lend_addresses(&chosen, &signal.answer.callee_reflexive_addr, &signal.answer.callee_local_addrs);
     }
