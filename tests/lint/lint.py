@@ -194,6 +194,42 @@ def check_document_links(_args):
                 yield f"{name}: {target} does not exist"
 
 
+def test_names():
+    """what a document may cite: cmocka tests, Python cases and checks, cases added under a name"""
+    defined = re.compile(r"^static void (\w+)\(void \*\*|^\s*def (\w+)\(|^add\w*\(\s*\"(\w+)\"", re.M)
+    return {name for path in tracked("tests/*.c", "tests/*.h", "tests/*.py")
+            for found in defined.findall(text_of(path)) for name in found if name}
+
+
+def check_citations(_args):
+    """tests, vectors and declarations that a document cites exist"""
+    tests = test_names()
+    vectors = {pathlib.Path(name).stem for name in tracked("tests/vectors/*.json")}
+    cited = 0
+    for name in tracked("docs/*.md"):
+        text = text_of(name)
+        for found in re.finditer(r"\[(test|v|h): ([^\]]+)\]", text):
+            line = text.count("\n", 0, found.start()) + 1
+            for word in re.split(r"[,\s]+", found[2].strip()):
+                if word in ("NAME", "FILE"):  # where the document explains its brackets
+                    continue
+                cited += 1
+                if found[1] == "test" and word not in tests:
+                    yield f"{name}:{line}: no test is called {word}"
+                elif found[1] == "v" and word not in vectors:
+                    yield f"{name}:{line}: no tests/vectors/{word}.json"
+                elif found[1] == "h":
+                    header = ROOT / word
+                    wanted = found[2].split()[-1]
+                    if not header.is_file():
+                        yield f"{name}:{line}: {word} does not exist"
+                    elif wanted != word and wanted not in header.read_text(encoding="utf-8"):
+                        yield f"{name}:{line}: {word} does not declare {wanted}"
+                    break
+    if cited == 0:
+        yield "no document cites anything"
+
+
 def check_file_length(_args):
     """no source file is longer than a reader's patience"""
     for name in tracked("*.c", "*.h", "*.py"):
@@ -234,6 +270,7 @@ CHECKS = {
     "headers_alone": check_headers_alone,
     "pure_archives": check_pure_archives,
     "document_links": check_document_links,
+    "citations": check_citations,
     "file_length": check_file_length,
     "forbidden_text": check_forbidden_text,
     "header_comments": check_header_comments,
