@@ -408,6 +408,29 @@ static void client_restarted_in_a_relayed_call_ends_it_for_the_other_as_hung_up(
     hang_up_and_end(&s);
 }
 
+/* ---- rooms ---- */
+
+static void room_with_the_others_address_goes_direct_however_late_the_other_comes(void **state)
+{
+    (void)state;
+    static const unsigned later_ms[] = { 0, 300, 1000, 2500, 10000 };
+    for (size_t i = 0; i < sizeof later_ms / sizeof later_ms[0]; i++) {
+        struct stage s = stage_new(i + 1, &(struct net_client_options){ .nat = VNET_CONE },
+                                   &(struct net_client_options){ .nat = VNET_CONE });
+        char alice_at[WZ_ADDR_TEXT_MAX], bob_at[WZ_ADDR_TEXT_MAX];
+        const struct wz_addr alice = net_public_addr(s.alice), bob = net_public_addr(s.bob);
+        s.a = net_join(s.net, s.alice, "kitchen", wz_addr_format(&bob, bob_at));
+        net_run_ms(s.net, later_ms[i]);
+        s.b = net_join(s.net, s.bob, "kitchen", wz_addr_format(&alice, alice_at));
+        net_run_ms(s.net, 5000);
+        assert_direct(&s);
+        assert_both_hear(&s);
+        net_hangup(s.net, s.alice, s.a, WZP_HANGUP_NORMAL);
+        net_hangup(s.net, s.bob, s.b, WZP_HANGUP_NORMAL);
+        hang_up_and_end(&s);
+    }
+}
+
 /* ---- privacy, and who is at the other end ---- */
 
 /** Watches the wire between two hosts. */
@@ -538,6 +561,7 @@ int main(void)
         cmocka_unit_test(relay_restarted_under_a_relayed_call_ends_it_for_both_as_media_lost_and_the_next_one_works),
         cmocka_unit_test(client_restarted_in_a_direct_call_ends_it_for_the_other_in_its_timers),
         cmocka_unit_test(client_restarted_in_a_relayed_call_ends_it_for_the_other_as_hung_up),
+        cmocka_unit_test(room_with_the_others_address_goes_direct_however_late_the_other_comes),
         cmocka_unit_test(generic_answer_shows_the_caller_no_packet_and_no_text_of_the_callees_address),
         cmocka_unit_test(caller_with_hidden_addresses_shows_the_callee_no_packet_and_no_text_of_them),
         cmocka_unit_test(spy_sees_a_trusted_answer),

@@ -354,6 +354,25 @@ int net_dial(struct client_net *net, struct net_client *from, const struct net_c
     return 0;
 }
 
+struct net_call *net_join(struct client_net *net, struct net_client *client, const char *room,
+                          const char *peer_direct_addr)
+{
+    uint64_t id = 0;
+    const struct wzp_line_room join = { .name = room, .peer_direct_addr = peer_direct_addr };
+    assert_int_equal(wzp_client_join(client->client, &join, net->v.now_us, &id), 0);
+    struct net_call *call = net_call_add(client, id, false, room);
+    call->answered_us = call->setup_us = net->v.now_us;
+    net_client_touch(client);
+    return call;
+}
+
+struct wz_addr net_public_addr(const struct net_client *client)
+{
+    struct wz_addr inner = client->host->v4;
+    inner.port = client->port;
+    return vnet_nat_outbound(client->host->nat, client->host, &inner, &client->config.relay);
+}
+
 static struct net_call *own_call(const struct net_client *client, const struct net_call *call)
 {
     for (size_t i = 0; i < client->call_count; i++)

@@ -122,6 +122,11 @@ void net_cut(struct client_net *net, const struct net_client *a, const struct ne
 
 /** from calls to: the new call of from. Negative errno as wzp_client_call(). */
 int net_dial(struct client_net *net, struct net_client *from, const struct net_client *to, bool hide_addresses);
+/** Join a plain room; the other one there may be reached at peer_direct_addr, NULL: not. The new call of client. */
+struct net_call *net_join(struct client_net *net, struct net_client *client, const char *room,
+                          const char *peer_direct_addr);
+/** What the relay sees a client come from. */
+struct wz_addr net_public_addr(const struct net_client *client);
 /** The newest call a client has, or NULL. */
 struct net_call *net_last_call(struct net_client *client);
 void net_answer(struct client_net *net, struct net_client *client, const struct net_call *call,
