@@ -433,28 +433,6 @@ static void trusted_answer_at_an_old_relay_tells_addresses_to_our_own_kind_only(
     assert_true(trusted_answer_tells_addresses(w, world_offer_signed(w, "beef", NULL)));
 }
 
-static void while_a_call_reflects_everything_else_goes_on(void **state)
-{
-    struct client_world *w = *state;
-    const struct wzp_line_dial dial = { .target_fingerprint = w->peer.fingerprint };
-    uint64_t waiting;
-    assert_int_equal(wzp_client_call(w->client, &dial, w->now_us, &waiting), 0);
-    world_drain(w);
-    assert_int_equal(world_sent(w, WZP_SIG_REFLECT), 1);
-    const uint64_t incoming = world_offer(w, "feed", BUILD);
-    assert_int_not_equal(incoming, 0);
-    assert_int_equal(wzp_client_answer(w->client, incoming, WZP_ACCEPT_GENERIC, w->now_us), 0);
-    assert_int_equal(wzp_client_ping(w->client, w->now_us), 0);
-    world_drain(w);
-    world_setup(w, incoming, WORLD_RELAY);
-    world_media_up(w, 2);
-    assert_int_equal(world_events(w, WZP_LINE_MEDIA_UP), 1);
-    assert_int_equal(world_sent(w, WZP_SIG_PING), 1);
-    assert_int_equal(world_sent(w, WZP_SIG_DIRECT_CALL_OFFER), 0); /* that one waits */
-    world_advance_ms(w, 1000);
-    assert_int_equal(world_sent(w, WZP_SIG_DIRECT_CALL_OFFER), 1);
-}
-
 static void trusted_answer_goes_after_a_second_without_reflect(void **state)
 {
     struct client_world *w = *state;
@@ -660,7 +638,6 @@ int main(void)
         NEW(trusted_answer_reflects_and_tells_addresses),
         NEW(trusted_answer_to_a_caller_without_a_build_tells_no_address),
         OLD(trusted_answer_at_an_old_relay_tells_addresses_to_our_own_kind_only),
-        NEW(while_a_call_reflects_everything_else_goes_on),
         NEW(trusted_answer_goes_after_a_second_without_reflect),
         NEW(answer_signature_covers_key_caller_and_call),
         NEW(second_answer_is_an_error),
