@@ -130,6 +130,8 @@ void net_call_ended(struct net_client *client, struct net_call *call)
     call->up = false;
     call->send = NULL;
     call->ended_us = client->net->v.now_us;
+    call->ended_unheard =
+        client->host->unplugged || !client->net->relay || !client->endpoint->open || !net_is_registered(client);
 }
 
 void net_call_use(struct net_client *client, struct net_call *call, struct vquic_end *end)

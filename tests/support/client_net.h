@@ -42,6 +42,7 @@ struct net_call {
     enum wzp_line_end end;
     enum wzp_hangup_reason hangup_reason;
     bool by_peer, ringing_seen;
+    bool ended_unheard;           /**< when it ended here, the client could not tell the relay */
     struct vquic_end *send;       /**< where media goes now; NULL: nowhere */
     uint64_t media_conn;          /**< the same by the core's name */
     uint64_t datagrams, heard_us; /**< of the peer's media, and when the last came */
