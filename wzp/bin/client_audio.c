@@ -124,6 +124,18 @@ static int make_encoder(struct client_audio *audio)
     return gw_wzp_tx_new(&audio->encoder, &config);
 }
 
+static void start_adaptive(struct client_audio *audio)
+{
+    const struct client_audio_config *config = &audio->config;
+    enum gw_adapt mode = GW_ADAPT_OFF;
+    if (config->adapts)
+        mode = config->by_reference ? GW_ADAPT_REFERENCE : GW_ADAPT_CONGESTION;
+    gw_adaptive_init(&audio->adaptive, config->codec, mode, 0);
+    audio->adaptive.is_room = config->in_room;
+    if (config->adapts) /* the path has to earn what is above Good */
+        wzp_quality_init(&audio->adaptive.quality, false, 0);
+}
+
 int client_audio_new(struct client_audio **ret, const struct client_audio_config *config)
 {
     struct client_audio *audio = calloc(1, sizeof *audio);
@@ -131,9 +143,7 @@ int client_audio_new(struct client_audio **ret, const struct client_audio_config
         return -ENOMEM;
     audio->config = *config;
     audio->heard = config->codec;
-    gw_adaptive_init(&audio->adaptive, config->codec, !config->adapts, 0);
-    if (config->adapts) /* the path has to earn what is above Good */
-        wzp_quality_init(&audio->adaptive.quality, false, 0);
+    start_adaptive(audio);
     const struct gw_playout_config playout = { .codec = GW_CODEC_OPUS, .clock_hz = 1000, .rate_hz = 48000 };
     int err = gw_playout_new(&audio->playout, &playout);
     if (!err)
@@ -302,6 +312,12 @@ void client_audio_set_path_stats(struct client_audio *audio, uint32_t loss_milli
 {
     audio->path_report = wzp_quality_from_stats(loss_milli_pct, rtt_ms, jitter_ms);
     audio->has_path_report = true;
+}
+
+void client_audio_path_changed(struct client_audio *audio)
+{
+    gw_adaptive_path_changed(&audio->adaptive);
+    audio->has_path_report = false;
 }
 
 void client_audio_directive(struct client_audio *audio, const struct wzp_profile *profile)

@@ -37,6 +37,8 @@ struct client_audio;
 struct client_audio_config {
     enum wzp_codec codec;
     bool adapts;                   /**< lower the codec while quality reports or the relay ask for it */
+    bool by_reference;             /**< adapt by the reference's rule, which lowers it for distance alone too */
+    bool in_room;                  /**< several peers may report */
     const struct client_pcm *play; /**< 48 kHz, borrowed; NULL: none */
     double tone_hz;                /**< 0: none */
     bool echo;
@@ -75,6 +77,8 @@ size_t client_audio_receive(struct client_audio *audio, struct wz_bytes datagram
 /** Statistics of the path, sent in our quality reports; without them no report is sent. */
 void client_audio_set_path_stats(struct client_audio *audio, uint32_t loss_milli_pct, uint32_t rtt_ms,
                                  uint32_t jitter_ms);
+/** Media takes another path: what is known of the old one is void. */
+void client_audio_path_changed(struct client_audio *audio);
 /** The relay recommends a profile for the whole room; ignored unless config.adapts. */
 void client_audio_directive(struct client_audio *audio, const struct wzp_profile *profile);
 void client_audio_stats(const struct client_audio *audio, struct client_audio_stats *ret);

@@ -33,7 +33,7 @@ struct client_phone {
     struct wzp_line_call *call;
     bool was_up, ticking;
     struct client_audio *audio;
-    struct client_measure *measure;          /**< NULL: nothing is measured */
+    struct client_measure *measure; /**< NULL: nothing is measured */
     struct wzp_line_media_stats path_before; /**< a second ago */
     uint64_t tick_at_us, second_at_us;
     struct wz_timer wait, dial, ring, tick, every_second, duration, linger;
@@ -118,7 +118,9 @@ static int make_audio(struct client_phone *phone)
     const struct client_pcm *signal = client_measure_signal(phone->measure);
     const struct client_audio_config config = {
         .codec = options->codec,
-        .adapts = options->codec_auto,
+        .adapts = options->adaptive != CLIENT_ADAPTIVE_OFF,
+        .by_reference = options->adaptive == CLIENT_ADAPTIVE_REFERENCE,
+        .in_room = options->command == CLIENT_JOIN,
         .quiet = options->quiet,
         .suppress_silence = options->suppress_silence,
         .play = signal ? signal : phone->play,
@@ -363,6 +365,8 @@ static void handle(struct client_phone *phone, const struct wzp_line_event *even
             client_audio_directive(phone->audio, event->profile);
         break;
     case WZP_LINE_PATH:
+        if (phone->audio)
+            client_audio_path_changed(phone->audio);
         if (phone->audio &&
             !phone->ticking) /* a new path after MEDIA_DOWN; the jitter buffer finds a new stream itself */
             start_ticking(phone, wz_loop_now_us(phone->loop));
