@@ -460,6 +460,24 @@ static void answer_signature_covers_key_caller_and_call(void **state)
     wzp_signal_done(&sig);
 }
 
+static void answers_choose_the_good_profile_and_tell_our_build(void **state)
+{
+    struct client_world *w = *state;
+    static const enum wzp_accept_mode modes[] = { WZP_ACCEPT_REJECT, WZP_ACCEPT_GENERIC, WZP_ACCEPT_TRUSTED };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        char id[] = { 'a', (char)('0' + i), '\0' };
+        const uint64_t call = world_offer(w, id, BUILD);
+        assert_int_equal(wzp_client_answer(w->client, call, modes[i], w->now_us), 0);
+        world_advance_ms(w, 1000);
+        struct wzp_signal sig = world_last_sent(w, WZP_SIG_DIRECT_CALL_ANSWER);
+        assert_int_equal(sig.answer.accept_mode, modes[i]);
+        assert_true(sig.answer.has_profile);
+        assert_memory_equal(&sig.answer.chosen_profile, &wzp_profile_good, sizeof wzp_profile_good);
+        assert_string_equal(sig.answer.callee_build_version, "test-1");
+        wzp_signal_done(&sig);
+    }
+}
+
 static void second_answer_is_an_error(void **state)
 {
     struct client_world *w = *state;
@@ -640,6 +658,7 @@ int main(void)
         OLD(trusted_answer_at_an_old_relay_tells_addresses_to_our_own_kind_only),
         NEW(trusted_answer_goes_after_a_second_without_reflect),
         NEW(answer_signature_covers_key_caller_and_call),
+        NEW(answers_choose_the_good_profile_and_tell_our_build),
         NEW(second_answer_is_an_error),
         NEW(reject_ends_the_call_here_with_an_answer),
         NEW(busy_is_a_hangup_at_a_new_relay),

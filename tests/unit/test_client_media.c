@@ -339,8 +339,7 @@ static void peers_path_report_changes_nothing_without_a_race(void **state)
 {
     struct client_world *w = *state;
     const uint64_t call = world_talk(w, NULL);
-    world_say(w, w->signal,
-              "{\"MediaPathReport\":{\"call_id\":\"%s\",\"direct_ok\":true,\"race_winner\":\"Direct\"}}",
+    world_say(w, w->signal, "{\"MediaPathReport\":{\"call_id\":\"%s\",\"direct_ok\":true,\"race_winner\":\"Direct\"}}",
               world_call_id(w, call));
     assert_true(wz_list_is_empty(&w->effects));
 }
@@ -374,8 +373,7 @@ static void hangup_right_after_lost_media_explains_it(void **state)
     const uint64_t call = world_talk(w, &media);
     world_closed(w, media, "normal close");
     world_advance_ms(w, 500);
-    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"%s\"}}",
-              world_call_id(w, call));
+    world_say(w, w->signal, "{\"Hangup\":{\"reason\":\"Normal\",\"call_id\":\"%s\"}}", world_call_id(w, call));
     assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_HANGUP);
     assert_true(world_event(w, WZP_LINE_ENDED)->by_peer);
     assert_int_equal(world_sent(w, WZP_SIG_HANGUP), 0);
@@ -475,6 +473,31 @@ static void leaving_a_room_sends_no_hangup(void **state)
     assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_LOCAL);
 }
 
+/* A relay reads no stream of a media connection after the handshake: what we sent there would use up its credit. */
+static void media_connection_hears_the_handshake_and_nothing_else(void **state)
+{
+    struct client_world *w = *state;
+    size_t sent = 0;
+    const uint64_t call = world_place_call(w);
+    world_answer(w, call, BUILD);
+    world_setup(w, call, WORLD_RELAY);
+    const uint64_t media = world_media_up(w, 2);
+    assert_int_equal(world_sent_on(w, media, WZP_SIG_CALL_OFFER), 1);
+    world_room_count(w, media, 1);
+    world_room_count(w, media, 2);
+    world_say(w, media, "\"Hold\"");
+    world_say(w, media, "{\"Ping\":{\"timestamp_ms\":1}}");
+    assert_int_equal(wzp_client_ping(w->client, w->now_us), 0);
+    assert_int_equal(wzp_client_reflect(w->client, w->now_us), 0);
+    world_advance_ms(w, 60000);
+    wzp_client_hangup(w->client, call, WZP_HANGUP_NORMAL, w->now_us);
+    world_drain(w);
+    assert_int_equal(world_sent_on(w, w->signal, WZP_SIG_HANGUP), 1);
+    for (enum wzp_signal_kind kind = 0; kind < WZP_SIG_KIND_COUNT; kind++)
+        sent += world_sent_on(w, media, kind);
+    assert_int_equal(sent, 1);
+}
+
 int main(void)
 {
 #define NEW(name) cmocka_unit_test_setup_teardown(name, new_relay, end_world)
@@ -517,6 +540,7 @@ int main(void)
         NEW(room_that_closes_on_us_is_refused_or_lost),
         NEW(room_that_does_not_answer_ends_after_ten_seconds),
         NEW(leaving_a_room_sends_no_hangup),
+        NEW(media_connection_hears_the_handshake_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
