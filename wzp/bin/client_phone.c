@@ -33,7 +33,7 @@ struct client_phone {
     struct wzp_line_call *call;
     bool was_up, ticking;
     struct client_audio *audio;
-    struct client_measure *measure; /**< NULL: nothing is measured */
+    struct client_measure *measure;          /**< NULL: nothing is measured */
     struct wzp_line_media_stats path_before; /**< a second ago */
     uint64_t tick_at_us, second_at_us;
     struct wz_timer wait, dial, ring, tick, every_second, duration, linger;
