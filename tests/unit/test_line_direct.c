@@ -161,10 +161,13 @@ static void start_phone(struct stage *s, struct phone *phone, const struct place
     assert_int_equal(wzp_line_new(&phone->line, s->loop, at->quic, &config), 0);
 }
 
-/** The peer hears that this phone can be reached at addr. */
+/** The peer hears that this phone can be reached at addr, and nowhere else: what the relay sees of it, which would pass
+ *  by a road, is not told behind a symmetric NAT. */
 static void advertise(const struct phone *phone, const struct wz_addr *addr)
 {
-    const struct wzp_line_addresses known = { .host_count = 1, .host = { *addr }, .share_loopback = true };
+    struct wzp_line_addresses known = { .host_count = 1, .host = { *addr }, .stun_count = 2, .share_loopback = true };
+    assert_int_equal(wz_addr_parse("192.0.2.1:1", &known.stun[0]), 0);
+    assert_int_equal(wz_addr_parse("192.0.2.1:2", &known.stun[1]), 0);
     wzp_line_set_addresses(phone->line, &known);
 }
 
