@@ -103,6 +103,11 @@ void stage_link_report(struct race_stage *s, uint64_t link, bool ok)
     stage_feed(s, (struct wzp_race_event){ .kind = WZP_RACE_LINK_REPORT, .link = link, .ok = ok });
 }
 
+void stage_link_media(struct race_stage *s, uint64_t link)
+{
+    stage_feed(s, (struct wzp_race_event){ .kind = WZP_RACE_LINK_MEDIA, .link = link });
+}
+
 void stage_peer_report(struct race_stage *s, bool ok)
 {
     stage_feed(s, (struct wzp_race_event){ .kind = WZP_RACE_PEER_REPORT, .ok = ok });

@@ -35,6 +35,8 @@ void stage_down(struct race_stage *s, uint64_t link);
 void stage_inbound(struct race_stage *s, uint64_t link, bool is_announced);
 void stage_verified(struct race_stage *s, uint64_t link, bool nominates);
 void stage_link_report(struct race_stage *s, uint64_t link, bool ok);
+/** A datagram on this one, which is not in use. */
+void stage_link_media(struct race_stage *s, uint64_t link);
 void stage_peer_report(struct race_stage *s, bool ok);
 /** An event without more to it. */
 void stage_feed_kind(struct race_stage *s, enum wzp_race_event_kind kind);

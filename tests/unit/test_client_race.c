@@ -57,6 +57,40 @@ static void acceptor_dials_nobody(void **state)
     assert_int_equal(world_dials(w, true), 0);
 }
 
+static size_t knocks_at(const struct client_world *w, const char *addr)
+{
+    char text[WZ_ADDR_TEXT_MAX];
+    size_t count = 0;
+    struct wz_list *pos, *tmp;
+    wz_list_foreach (pos, tmp, &w->effects) {
+        const struct wzp_client_effect *effect = wz_container_of(pos, struct wzp_client_effect, node);
+        if (effect->kind != WZP_CLIENT_KNOCK)
+            continue;
+        assert_int_equal(effect->body.len, 1); /* too short for any packet of QUIC, and no amplification */
+        count += strcmp(wz_addr_format(&effect->to, text), addr) == 0;
+    }
+    return count;
+}
+
+static void acceptor_knocks_three_times_at_each_ipv4_address_of_the_reference(void **state)
+{
+    struct client_world *w = *state;
+    direct_set_up_reference(w, DIRECT_PEER, "\"" DIRECT_HOST "\",\"[2001:db8::7]:5000\"");
+    world_advance_ms(w, 2500);
+    assert_int_equal(knocks_at(w, DIRECT_PEER), 3);
+    assert_int_equal(knocks_at(w, DIRECT_HOST), 3);
+    assert_int_equal(world_count(w, WZP_CLIENT_KNOCK), 6);
+}
+
+static void dialer_and_our_own_kind_knock_nowhere(void **state)
+{
+    struct client_world *w = *state;
+    direct_set_up_reference(w, DIRECT_LOW, NULL);
+    direct_set_up_own(w, DIRECT_PEER, NULL);
+    world_advance_ms(w, 2500);
+    assert_int_equal(world_count(w, WZP_CLIENT_KNOCK), 0);
+}
+
 /* ---- the four mixes ---- */
 
 static void mix_both_advertise_they_race(void **state)
@@ -243,6 +277,36 @@ static void missing_report_leads_to_the_relay_three_seconds_after_our_decision(v
     assert_int_equal(direct_used(w), relay);
 }
 
+static void rust_peer_whose_report_was_lost_is_heard_on_the_direct_path(void **state)
+{
+    struct client_world *w = *state;
+    const uint64_t call = direct_set_up_reference(w, DIRECT_PEER, NULL);
+    const uint64_t relay = world_media_up(w, 1), conn = world_accept(w, direct_room(w, call), DIRECT_PEER);
+    world_advance_ms(w, 3000);
+    assert_int_equal(direct_used(w), relay);
+    assert_false(world_is_closed(w, conn));
+    wzp_client_media_seen(w->client, call, w->now_us); /* in the room: says nothing of the other path */
+    world_drain(w);
+    assert_int_equal(direct_used(w), relay);
+    wzp_client_media_elsewhere(w->client, conn, w->now_us);
+    world_drain(w);
+    assert_int_equal(direct_used(w), conn);
+    assert_int_equal(world_events(w, WZP_LINE_MEDIA_UP), 1);
+    assert_int_equal(world_event(w, WZP_LINE_PATH)->path, WZP_LINE_PATH_DIRECT);
+}
+
+static void media_before_the_hello_is_nobodys(void **state)
+{
+    struct client_world *w = *state;
+    const uint64_t call = direct_set_up_own(w, DIRECT_PEER, NULL);
+    const uint64_t conn = world_accept(w, direct_room(w, call), DIRECT_PEER);
+    wzp_client_media_elsewhere(w->client, conn, w->now_us);
+    wzp_client_media_elsewhere(w->client, conn + 1000, w->now_us);
+    wzp_client_media_elsewhere(w->client, 0, w->now_us);
+    world_drain(w);
+    assert_int_equal(world_count(w, WZP_CLIENT_USE), 0);
+}
+
 static void late_report_of_another_call_decides_nothing(void **state)
 {
     struct client_world *w = *state;
@@ -391,6 +455,8 @@ int main(void)
         OWN(own_kind_dials_every_candidate_at_once_ipv6_too),
         OWN(reference_is_dialled_by_ipv4_hosts_first),
         OWN(acceptor_dials_nobody),
+        OWN(acceptor_knocks_three_times_at_each_ipv4_address_of_the_reference),
+        OWN(dialer_and_our_own_kind_knock_nowhere),
         OWN(mix_both_advertise_they_race),
         OWN(mix_callee_private_stays_on_the_relay),
         OWN(private_callee_neither_dials_nor_accepts_nor_tells_its_address),
@@ -404,6 +470,8 @@ int main(void)
         OWN(rust_acceptor_is_dialled_and_agrees),
         OWN(peer_that_says_no_keeps_the_call_on_the_relay),
         OWN(missing_report_leads_to_the_relay_three_seconds_after_our_decision),
+        OWN(rust_peer_whose_report_was_lost_is_heard_on_the_direct_path),
+        OWN(media_before_the_hello_is_nobodys),
         OWN(late_report_of_another_call_decides_nothing),
         OWN(report_that_comes_before_setup_is_kept),
         OWN(direct_with_a_silent_rust_peer_goes_to_the_relay_room_too),

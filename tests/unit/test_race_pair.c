@@ -293,6 +293,9 @@ static void carry_out(struct pair *p, unsigned who, const struct wzp_client_effe
     case WZP_CLIENT_USE:
         side->used = effect->conn;
         break;
+    case WZP_CLIENT_KNOCK:
+        fail_msg("our own kind knocks nowhere");
+        break;
     case WZP_CLIENT_EVENT:
         note(p, who, effect);
         break;

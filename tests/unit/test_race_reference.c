@@ -71,22 +71,145 @@ static void peers_early_report_counts_when_our_connection_comes(void **state)
     free(s);
 }
 
+/** Connected as this kind on link 1; the relay's leg is up, and the peer says nothing. */
+static struct race_stage *connected_without_a_report(enum wzp_race_kind kind)
+{
+    struct race_stage *s = stage_begin(kind, false);
+    stage_feed_kind(s, WZP_RACE_RELAY_UP);
+    if (kind == WZP_RACE_ACCEPTOR) {
+        stage_inbound(s, 1, true);
+    } else {
+        stage_dialled(s, 1);
+        stage_up(s, 1);
+    }
+    return s;
+}
+
 static void missing_report_means_relay_after_three_seconds(void **state)
 {
     (void)state;
-    struct race_stage *s = stage_begin(WZP_RACE_DIALER, false);
-    stage_dialled(s, 1);
-    stage_feed_kind(s, WZP_RACE_RELAY_UP);
-    stage_advance_ms(s, 100);
-    stage_up(s, 1);
+    struct race_stage *s = connected_without_a_report(WZP_RACE_DIALER);
     stage_advance_ms(s, 2999);
     assert_int_equal(stage_count_of(s, WZP_RACE_USE_RELAY), 0);
     stage_advance_ms(s, 1);
     assert_int_equal(stage_count_of(s, WZP_RACE_USE_RELAY), 1);
-    assert_true(stage_closed(s, 1));
     stage_peer_report(s, true); /* too late: media runs */
     assert_int_equal(s->race.state, WZP_RACE_RELAY);
     free(s);
+}
+
+static void peer_whose_report_was_lost_is_followed_when_it_speaks_on_the_spare_connection(void **state)
+{
+    (void)state;
+    static const enum wzp_race_kind kinds[] = { WZP_RACE_DIALER, WZP_RACE_ACCEPTOR };
+    for (size_t i = 0; i < 2; i++) {
+        struct race_stage *s = connected_without_a_report(kinds[i]);
+        stage_advance_ms(s, 3000);
+        assert_int_equal(s->race.state, WZP_RACE_RELAY);
+        assert_false(stage_closed(s, 1));
+        stage_link_media(s, 1);
+        assert_int_equal(stage_last_of(s, WZP_RACE_USE_DIRECT)->link, 1);
+        assert_int_equal(stage_count_of(s, WZP_RACE_DROP_RELAY), 0); /* in doubt it is kept */
+        free(s);
+    }
+}
+
+static void peer_that_speaks_before_its_report_comes_has_agreed(void **state)
+{
+    (void)state;
+    struct race_stage *s = connected_without_a_report(WZP_RACE_ACCEPTOR);
+    stage_inbound(s, 2, true);
+    stage_advance_ms(s, 1000);
+    stage_link_media(s, 2);
+    assert_int_equal(stage_last_of(s, WZP_RACE_USE_DIRECT)->link, 2);
+    assert_true(stage_closed(s, 1));
+    stage_peer_report(s, true); /* late, and no news */
+    assert_true(wzp_race_is_direct(&s->race));
+    assert_int_equal(stage_count_of(s, WZP_RACE_USE_DIRECT), 1);
+    free(s);
+}
+
+static void peer_without_a_report_that_is_in_the_room_leaves_no_spare_connection(void **state)
+{
+    (void)state;
+    struct race_stage *before = connected_without_a_report(WZP_RACE_ACCEPTOR);
+    stage_feed_kind(before, WZP_RACE_PEER_IN_ROOM);
+    stage_advance_ms(before, 3000);
+    assert_true(stage_closed(before, 1));
+    free(before);
+    struct race_stage *after = connected_without_a_report(WZP_RACE_ACCEPTOR);
+    stage_advance_ms(after, 3000);
+    assert_false(stage_closed(after, 1));
+    stage_feed_kind(after, WZP_RACE_PEER_IN_ROOM);
+    assert_true(stage_closed(after, 1));
+    free(after);
+}
+
+static void media_of_our_own_kind_on_a_connection_not_in_use_decides_nothing(void **state)
+{
+    (void)state;
+    struct race_stage *s = stage_begin(WZP_RACE_OWN, false);
+    stage_feed_kind(s, WZP_RACE_RELAY_UP);
+    stage_inbound(s, 1, true);
+    stage_link_media(s, 1);
+    stage_verified(s, 1, false);
+    stage_link_media(s, 1);
+    assert_int_equal(s->race.state, WZP_RACE_RACING);
+    stage_advance_ms(s, 5000);
+    stage_link_media(s, 1);
+    assert_int_equal(stage_count_of(s, WZP_RACE_USE_DIRECT), 0);
+    free(s);
+}
+
+/* ---- knocking ---- */
+
+static void acceptor_knocks_at_0_and_100_and_300_ms(void **state)
+{
+    (void)state;
+    static const unsigned waits_ms[] = { 0, 99, 1, 199, 1, 5000 }, knocks[] = { 1, 1, 2, 2, 3, 3 };
+    struct race_stage *s = stage_begin(WZP_RACE_ACCEPTOR, false);
+    for (size_t i = 0; i < 6; i++) {
+        stage_advance_ms(s, waits_ms[i]);
+        assert_int_equal(stage_count_of(s, WZP_RACE_KNOCK), knocks[i]);
+    }
+    free(s);
+}
+
+static void acceptor_stops_knocking_when_the_dialer_is_in(void **state)
+{
+    (void)state;
+    struct race_stage *s = stage_begin(WZP_RACE_ACCEPTOR, false);
+    stage_advance_ms(s, 50);
+    stage_inbound(s, 1, true);
+    stage_advance_ms(s, 2000);
+    assert_int_equal(stage_count_of(s, WZP_RACE_KNOCK), 1);
+    free(s);
+}
+
+static void knocks_that_a_late_timer_missed_are_not_made_up_for(void **state)
+{
+    (void)state;
+    struct race_stage *s = stage_begin(WZP_RACE_ACCEPTOR, false);
+    s->now_us += 150 * 1000;
+    stage_advance_ms(s, 0);
+    assert_int_equal(stage_count_of(s, WZP_RACE_KNOCK), 1);
+    stage_advance_ms(s, 150);
+    assert_int_equal(stage_count_of(s, WZP_RACE_KNOCK), 2);
+    free(s);
+}
+
+static void nobody_but_the_acceptor_knocks(void **state)
+{
+    (void)state;
+    static const enum wzp_race_kind kinds[] = { WZP_RACE_DIALER, WZP_RACE_OWN, WZP_RACE_NONE };
+    for (size_t i = 0; i < 3; i++) {
+        struct race_stage *s = stage_begin(kinds[i], false);
+        if (kinds[i] != WZP_RACE_NONE)
+            stage_dialled(s, 1);
+        stage_advance_ms(s, 5000);
+        assert_int_equal(stage_count_of(s, WZP_RACE_KNOCK), 0);
+        free(s);
+    }
 }
 
 static void peers_no_means_relay_at_once(void **state)
@@ -193,8 +316,10 @@ static void direct_without_a_packet_in_two_seconds_goes_to_the_room_as_well(void
     struct race_stage *s = direct_with_reference();
     stage_advance_ms(s, 2000);
     assert_int_equal(stage_count_of(s, WZP_RACE_USE_RELAY), 1);
-    assert_false(stage_closed(s, 1)); /* the peer may still speak there */
-    stage_feed_kind(s, WZP_RACE_MEDIA);
+    assert_false(stage_closed(s, 1));   /* the peer may still speak there */
+    stage_feed_kind(s, WZP_RACE_MEDIA); /* in the room */
+    assert_int_equal(stage_count_of(s, WZP_RACE_USE_DIRECT), 0);
+    stage_link_media(s, 1);
     assert_int_equal(stage_count_of(s, WZP_RACE_USE_DIRECT), 1);
     free(s);
 }
@@ -206,7 +331,7 @@ static void spare_connection_closes_when_the_peer_comes_to_the_room(void **state
     stage_advance_ms(s, 2000);
     stage_feed_kind(s, WZP_RACE_PEER_IN_ROOM);
     assert_true(stage_closed(s, 1));
-    stage_feed_kind(s, WZP_RACE_MEDIA);
+    stage_link_media(s, 1);
     assert_int_equal(s->race.state, WZP_RACE_RELAY);
     free(s);
 }
@@ -280,6 +405,14 @@ int main(void)
         cmocka_unit_test(late_result_is_reported_at_once),
         cmocka_unit_test(peers_early_report_counts_when_our_connection_comes),
         cmocka_unit_test(missing_report_means_relay_after_three_seconds),
+        cmocka_unit_test(peer_whose_report_was_lost_is_followed_when_it_speaks_on_the_spare_connection),
+        cmocka_unit_test(peer_that_speaks_before_its_report_comes_has_agreed),
+        cmocka_unit_test(peer_without_a_report_that_is_in_the_room_leaves_no_spare_connection),
+        cmocka_unit_test(media_of_our_own_kind_on_a_connection_not_in_use_decides_nothing),
+        cmocka_unit_test(acceptor_knocks_at_0_and_100_and_300_ms),
+        cmocka_unit_test(acceptor_stops_knocking_when_the_dialer_is_in),
+        cmocka_unit_test(knocks_that_a_late_timer_missed_are_not_made_up_for),
+        cmocka_unit_test(nobody_but_the_acceptor_knocks),
         cmocka_unit_test(peers_no_means_relay_at_once),
         cmocka_unit_test(dialer_without_a_connection_left_takes_the_relay_before_the_budget_ends),
         cmocka_unit_test(race_with_the_reference_ends_after_two_seconds),

@@ -218,6 +218,14 @@ void wzp_client_media_seen(struct wzp_client *client, uint64_t call_id, uint64_t
     client_path_step(client, call, &(struct wzp_race_event){ .kind = WZP_RACE_MEDIA }, now_us);
 }
 
+void wzp_client_media_elsewhere(struct wzp_client *client, uint64_t conn, uint64_t now_us)
+{
+    struct client_link *link = NULL;
+    struct wzp_client_call *call = conn == 0 ? NULL : call_of_conn(client, conn, &link);
+    if (link)
+        client_path_step(client, call, &(struct wzp_race_event){ .kind = WZP_RACE_LINK_MEDIA, .link = conn }, now_us);
+}
+
 static uint64_t call_deadline_us(const struct wzp_client_call *call)
 {
     const uint64_t at_us[] = { call->deadline_us, call->media_deadline_us, call->dial_deadline_us, call->redial_at_us,

@@ -67,6 +67,7 @@ enum wzp_client_effect_kind {
     WZP_CLIENT_SEND,  /**< framed message `body` on a new stream of `conn`; `signal` names it, `call` it
                          belongs to */
     WZP_CLIENT_CLOSE, /**< close `conn` with `reason`; the core wants to hear nothing more of it */
+    WZP_CLIENT_KNOCK, /**< send the packet `body`, which is none of QUIC, to `to`; it opens our NAT */
     WZP_CLIENT_EVENT, /**< tell the user `event`; `call` is 0 for events of the line itself */
     WZP_CLIENT_USE,   /**< from now on media of `call` is sent on `conn` (0: on none). Received is media of every
                          connection of the call that was ever named here and is still open */
@@ -126,8 +127,11 @@ void wzp_client_message(struct wzp_client *client, uint64_t conn, struct wz_byte
 /** The connection is gone or could not be made; reason is for logs. Ids that the core closed itself are
  * ignored. */
 void wzp_client_closed(struct wzp_client *client, uint64_t conn, const char *reason, uint64_t now_us);
-/** Media of this call arrived. Telling it ten times a second is enough. */
+/** Media of this call arrived on the connection that USE named last. Telling it ten times a second is enough. */
 void wzp_client_media_seen(struct wzp_client *client, uint64_t call, uint64_t now_us);
+/** A datagram arrived on a direct connection that is not the one in use: a reference peer that has chosen it may be heard
+ *  before it is. USE follows if so; until USE names it, nothing from there is media. As often as above. */
+void wzp_client_media_elsewhere(struct wzp_client *client, uint64_t conn, uint64_t now_us);
 /** Run timers. */
 void wzp_client_tick(struct wzp_client *client, uint64_t now_us);
 /** When wzp_client_tick() is wanted next; UINT64_MAX: no timer. */

@@ -337,6 +337,22 @@ void client_direct_probe(struct wzp_client *client, const struct wzp_client_call
     client_send(client, conn, call, &ping);
 }
 
+/** Too short for a connection id, a STUN header or RTP, so every stack drops it unread; nobody answers. */
+static const uint8_t knock_packet[] = { 0 };
+
+void client_direct_knock(struct wzp_client *client, const struct wzp_client_call *call)
+{
+    for (size_t i = 0; i < call->plan.count; i++) {
+        struct wzp_client_effect *effect = client_effect_new(WZP_CLIENT_KNOCK);
+        if (effect) {
+            effect->call = call->id;
+            effect->to = call->plan.addr[i];
+            effect->body = wz_bytes(knock_packet, sizeof knock_packet);
+        }
+        client_push(client, effect);
+    }
+}
+
 void client_direct_send_hangup(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason)
 {
     const struct client_link *link = client_direct_find(call, wzp_race_direct_link(&call->race));

@@ -269,6 +269,8 @@ void client_direct_report(struct wzp_client *client, const struct wzp_client_cal
                           bool ok);
 void client_direct_probe(struct wzp_client *client, const struct wzp_client_call *call, const struct client_conn *conn,
                          uint64_t now_us);
+/** Send a packet that nobody reads to each address of the peer, so that our NAT lets the peer's in. */
+void client_direct_knock(struct wzp_client *client, const struct wzp_client_call *call);
 void client_direct_send_hangup(struct wzp_client *client, struct wzp_client_call *call, enum wzp_hangup_reason reason);
 /** Close what is left, at the end of the call. */
 void client_direct_close_all(struct wzp_client *client, struct wzp_client_call *call, const char *reason);

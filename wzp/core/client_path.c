@@ -116,6 +116,9 @@ static void apply(struct wzp_client *client, struct wzp_client_call *call, const
     case WZP_RACE_TELL_PEER:
         tell_peer(client, call, effect->ok);
         break;
+    case WZP_RACE_KNOCK:
+        client_direct_knock(client, call);
+        break;
     case WZP_RACE_DROP_RELAY:
         client_media_leave(client, call, "not-selected");
         break;

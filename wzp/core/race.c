@@ -283,14 +283,26 @@ static void on_peer_in_room(struct wzp_race *race, uint64_t now_us, struct wzp_r
     }
 }
 
-static void on_media(struct wzp_race *race, uint64_t now_us, struct wzp_race_effects *out)
+static void on_media(struct wzp_race *race, uint64_t now_us)
 {
-    if (race->state == WZP_RACE_DIRECT) {
-        race->seen_us = now_us;
-        if (race->config.kind != WZP_RACE_OWN)
-            race->peer_shown = true;
-    } else if (race->state == WZP_RACE_RELAY && race->chosen != 0 && !race->peer_in_room) {
-        to_direct(race, race->chosen, true, now_us, out);
+    if (race->state != WZP_RACE_DIRECT)
+        return;
+    race->seen_us = now_us;
+    if (race->config.kind != WZP_RACE_OWN)
+        race->peer_shown = true;
+}
+
+/** A reference peer sends media only where both have agreed: its report is late or lost. Our own kind says so on the
+ *  connection, and what comes before that is nobody's. */
+static void on_link_media(struct wzp_race *race, const struct wzp_race_link *link, uint64_t now_us,
+                          struct wzp_race_effects *out)
+{
+    if (race->config.kind == WZP_RACE_OWN)
+        return;
+    if (race->state == WZP_RACE_AGREEING) {
+        to_direct(race, link->id, true, now_us, out);
+    } else if (race->state == WZP_RACE_RELAY && link->id == race->chosen && !race->peer_in_room) {
+        to_direct(race, link->id, true, now_us, out);
         race->relay_held = false; /* in doubt, keep it */
     }
 }
@@ -327,7 +339,11 @@ static void handle(struct wzp_race *race, const struct wzp_race_event *event, ui
         on_peer_in_room(race, now_us, out);
         break;
     case WZP_RACE_MEDIA:
-        on_media(race, now_us, out);
+        on_media(race, now_us);
+        break;
+    case WZP_RACE_LINK_MEDIA:
+        if (link && link->is_up)
+            on_link_media(race, link, now_us, out);
         break;
     case WZP_RACE_RELAY_UP:
         race->relay_up = true;
@@ -366,6 +382,14 @@ static uint64_t hold_until_us(const struct wzp_race *race)
     return race->config.kind == WZP_RACE_OWN ? race->state_us + ms(WZP_RACE_RELAY_HOLD_MS) : NEVER;
 }
 
+/** When the acceptor's next knock is due. It stops when somebody came in. */
+static uint64_t knock_us(const struct wzp_race *race)
+{
+    static const unsigned at_ms[WZP_RACE_KNOCKS] = { 0, WZP_RACE_KNOCK_SECOND_MS, WZP_RACE_KNOCK_THIRD_MS };
+    const bool may = race->config.kind == WZP_RACE_ACCEPTOR && race->state == WZP_RACE_RACING;
+    return may && race->knocks < WZP_RACE_KNOCKS ? race->start_us + ms(at_ms[race->knocks]) : NEVER;
+}
+
 static void settle(struct wzp_race *race, uint64_t now_us, struct wzp_race_effects *out)
 {
     static const enum wzp_race_effect_kind use[] = {
@@ -386,6 +410,11 @@ static void settle(struct wzp_race *race, uint64_t now_us, struct wzp_race_effec
     if (is_direct && race->relay_held && hold_until_us(race) <= now_us) {
         race->relay_held = race->relay_up = false;
         push(out, WZP_RACE_DROP_RELAY, 0, false);
+    }
+    if (knock_us(race) <= now_us) {
+        push(out, WZP_RACE_KNOCK, 0, false);
+        while (knock_us(race) <= now_us) /* those that were missed are not made up for */
+            race->knocks++;
     }
     if (race->report_us <= now_us) {
         const uint64_t second_us = race->start_us + ms(WZP_RACE_REPORT_SECOND_MS);
@@ -463,8 +492,10 @@ static void state_is_over(struct wzp_race *race, uint64_t now_us, struct wzp_rac
     case WZP_RACE_DIRECT: /* a reference peer that is silent may still speak there */
         to_relay(race, race->config.kind == WZP_RACE_OWN ? 0 : race->chosen, now_us, out);
         break;
+    case WZP_RACE_AGREEING: /* our report may have reached it, and only its own got lost */
+        to_relay(race, race->peer_in_room ? 0 : race->chosen, now_us, out);
+        break;
     case WZP_RACE_RACING:
-    case WZP_RACE_AGREEING:
         to_relay(race, 0, now_us, out);
         break;
     case WZP_RACE_RELAY:
@@ -491,7 +522,7 @@ void wzp_race_tick(struct wzp_race *race, uint64_t now_us, struct wzp_race_effec
 
 uint64_t wzp_race_deadline_us(const struct wzp_race *race)
 {
-    uint64_t first = min_us(race->report_us, state_deadline_us(race));
+    uint64_t first = min_us(min_us(race->report_us, knock_us(race)), state_deadline_us(race));
     for (size_t i = 0; i < WZP_RACE_MAX_LINKS; i++)
         first = min_us(first, link_deadline_us(race, &race->link[i]));
     if (race->state == WZP_RACE_DIRECT) {

@@ -4,10 +4,12 @@
  *
  * Against the reference (ACCEPTOR, DIALER: one side dials, reports over the relay decide):
  *
- *   RACING --a connection completes--> AGREEING --peer reports true--> DIRECT --2 s without media, 5 s of silence,
- *     |                                   |                              |       closed--> RELAY
- *     '--2 s, or nothing is left----------'--peer reports false, 3 s-----|--------------> RELAY
- *                                                                        '<-- media on the spare connection -- RELAY
+ *   RACING --a connection completes--> AGREEING --peer reports true,---> DIRECT --2 s without media, 5 s of silence,
+ *     |                                   |       or its media comes       |       closed--> RELAY
+ *     '--2 s, or nothing is left----------'--peer reports false, 3 s-------|--------------> RELAY
+ *                                                                          '<-- media on the spare connection -- RELAY
+ * The spare connection is the one chosen when we gave up waiting: for the peer's report, which may have been lost while
+ * ours was not, or for its media. The acceptor knocks at the dialer's addresses while RACING, which opens its own NAT.
  * Between our own kind (OWN: both dial and accept; the side that nominates picks the first connection on which it has
  * verified the peer, the other confirms on that connection):
  *
@@ -40,6 +42,9 @@
 #define WZP_RACE_REPORT_FIRST_MS  500u  /**< reference: a report before its race has begun is lost, */
 #define WZP_RACE_REPORT_SECOND_MS 1500u /**< so there are two */
 #define WZP_RACE_AGREE_MS         3000u /**< reference: our decision to the peer's report */
+#define WZP_RACE_KNOCK_SECOND_MS  100u  /**< reference: the acceptor's first knock is at the start, */
+#define WZP_RACE_KNOCK_THIRD_MS   300u  /**< and these are lost together only on a path that is no use */
+#define WZP_RACE_KNOCKS           3u
 #define WZP_RACE_PROBE_MS         500u
 #define WZP_RACE_DEAD_MS          1250u /**< own kind: two probes and a half without a sign of life */
 #define WZP_RACE_NO_MEDIA_MS      2000u /**< reference: chosen, but the peer may have chosen the relay */
@@ -70,7 +75,8 @@ enum wzp_race_event_kind {
     WZP_RACE_LINK_DOWN,     /**< `link` is gone */
     WZP_RACE_PEER_REPORT,   /**< MediaPathReport over the relay, of this very call; ok */
     WZP_RACE_PEER_IN_ROOM,  /**< the relay shows the peer in the room */
-    WZP_RACE_MEDIA,         /**< a datagram arrived, on whichever connection is in use */
+    WZP_RACE_MEDIA,         /**< a datagram arrived on the path in use */
+    WZP_RACE_LINK_MEDIA,    /**< a datagram arrived on `link`, which is not in use */
     WZP_RACE_RELAY_UP,      /**< the relay's room can carry media */
     WZP_RACE_RELAY_DOWN,
 };
@@ -89,6 +95,7 @@ enum wzp_race_effect_kind {
     WZP_RACE_TELL_LINK,  /**< send MediaPathReport on `link`; ok */
     WZP_RACE_TELL_PEER,  /**< send MediaPathReport over the relay; ok */
     WZP_RACE_PROBE,      /**< send Ping on `link` */
+    WZP_RACE_KNOCK,      /**< send something that is no packet of QUIC to each address of the peer */
     WZP_RACE_DROP_RELAY, /**< the relay's leg is not needed: close it, "not-selected" */
     WZP_RACE_WANT_RELAY, /**< the relay's leg is needed: make one unless there is one */
 };
@@ -125,6 +132,7 @@ struct wzp_race {
     bool peer_in_room; /**< by the relay's word */
     bool peer_agrees;  /**< reference: the peer reported true before we had a connection */
     bool decided;      /**< reference: the reports have been scheduled */
+    unsigned knocks;   /**< ACCEPTOR: done so far */
     uint64_t start_us;
     uint64_t state_us;  /**< when the state began */
     uint64_t seen_us;   /**< DIRECT: last sign of life */

@@ -155,6 +155,9 @@ void line_pump(struct wzp_line *line)
         case WZP_CLIENT_CLOSE:
             line_conn_close(line, effect);
             break;
+        case WZP_CLIENT_KNOCK:
+            (void)wzp_quic_send_raw(line->quic, effect->body, &effect->to); /* nobody waits for it */
+            break;
         case WZP_CLIENT_EVENT:
             apply_event(line, effect);
             break;

@@ -8,7 +8,7 @@
 
 #include "wzp/core/handshake.h"
 
-/** The core wants to know that media flows on the path in use, not of every packet. */
+/** The core wants to know where media flows, not of every packet. */
 #define MEDIA_SEEN_EVERY_US 100000u
 /** First round trip to expect of a direct path: with QUIC's 300 ms a lost first packet would cost 900 ms. */
 #define DIRECT_INITIAL_RTT_MS 100
@@ -208,20 +208,31 @@ static void on_message(void *arg, struct wzp_quic_conn *quic, struct wz_bytes bo
     line_pump(line);
 }
 
+/** The core wants to know that something comes on the path in use, or on a direct connection that is not (yet). */
+static void tell_of_datagram(struct line_conn *conn)
+{
+    struct wzp_line *line = conn->line;
+    const struct wzp_line_call *call = conn->call;
+    const uint64_t now_us = wz_loop_now_us(line->loop);
+    if (now_us - conn->told_us < MEDIA_SEEN_EVERY_US)
+        return;
+    conn->told_us = now_us;
+    if (conn == call->send)
+        wzp_client_media_seen(line->client, call->id, now_us);
+    else if (conn->is_direct)
+        wzp_client_media_elsewhere(line->client, conn->id, now_us);
+    line_pump(line);
+}
+
 static void on_datagram(void *arg, struct wzp_quic_conn *quic, struct wz_bytes data)
 {
     (void)quic;
     struct line_conn *conn = arg;
-    struct wzp_line *line = conn->line;
-    struct wzp_line_call *call = conn->call;
-    if (!call || !conn->receives || !call->was_up)
-        return;
-    const uint64_t now_us = wz_loop_now_us(line->loop);
-    if (conn == call->send && now_us - call->media_seen_us >= MEDIA_SEEN_EVERY_US) {
-        call->media_seen_us = now_us;
-        wzp_client_media_seen(line->client, call->id, now_us);
-    }
-    if (line->handlers.datagram)
+    const struct wzp_line *line = conn->line;
+    if (conn->call)
+        tell_of_datagram(conn);
+    struct wzp_line_call *call = conn->call; /* the core may have ended it, or have chosen this connection */
+    if (call && conn->receives && call->was_up && line->handlers.datagram)
         line->handlers.datagram(line->arg, call, data);
 }
 

@@ -30,6 +30,7 @@ struct line_conn {
     struct wzp_quic_conn *quic; /**< NULL: the dial failed at once, the core is told from the timer */
     struct wzp_line_call *call; /**< NULL: signal connection, or the call is over */
     bool receives;              /**< USE has named it: its datagrams are media of the call */
+    uint64_t told_us;           /**< when the core was told of a datagram last */
     bool forgotten;             /**< the core has closed it and wants to hear nothing more */
     const char *refused;        /**< why we closed it ourselves, for the core; static; NULL: we did not */
 };
@@ -40,10 +41,9 @@ struct wzp_line_call {
     uint64_t id;
     void *arg;
     char call_id[WZP_CALL_ID_MAX + 1];
-    struct line_conn *send; /**< the path in use; NULL: none */
-    bool was_up;            /**< MEDIA_UP was delivered */
-    bool is_down;           /**< MEDIA_DOWN was, and no PATH since */
-    uint64_t media_seen_us;
+    struct line_conn *send;           /**< the path in use; NULL: none */
+    bool was_up;                      /**< MEDIA_UP was delivered */
+    bool is_down;                     /**< MEDIA_DOWN was, and no PATH since */
     struct wzp_line_media_stats gone; /**< sums of connections that are gone */
     struct line_group_name *name;     /**< under which the group finds it; NULL: it takes no inbound connection */
     struct wz_list name_node;
