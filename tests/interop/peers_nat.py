@@ -96,9 +96,11 @@ class Internet(Place):
 
 
 def expected_path(our_kind, their_kind, their_role):
-    """Only the dialer sends, so the acceptor must be open for whoever comes."""
-    acceptor = our_kind if their_role == "dialer" else their_kind
-    return "direct" if acceptor in ("open", "full") else "relay"
+    """The dialer's packets must get in. The reference's acceptor says nothing; ours knocks at the addresses that it was
+    told, which opens a cone for whoever comes from there."""
+    if their_role == "acceptor":
+        return "direct" if their_kind in ("open", "full") else "relay"
+    return "direct" if our_kind in ("open", "full") or our_kind == "cone" and their_kind != "symmetric" else "relay"
 
 
 def add_nat_cell(our_kind, their_kind, their_role):

@@ -186,6 +186,25 @@ def our_client_that_wants_no_direct_path_tells_no_address(one, relay):
     expect_media(client, peer)
 
 
+def add_lost_report_cell(role):
+    """The peer races and gets our report, but its own never comes: it is direct, and what it sends there tells us so."""
+    def run(one, relay):
+        client, peer = our_call(one, relay, "--bind", PEER_AT[role], "--no-report")
+        race = peer.last("race")
+        expect(race and race["role"] == role, f"the peer's race: {race}")
+        expect(reports(peer, "tx") == [], f"it reported {reports(peer, 'tx')}")
+        expect_path(one, client, peer, "direct", MAX_DIRECT_MS)
+        hang_up_ours(client, peer)
+        expect_media(client, peer)
+
+    for kind in HEAD_RELAYS:
+        add_public_case(f"a_rust_{role}_whose_report_is_lost_is_heard_on_the_direct_path_at_{kind.label}", run, kind)
+
+
+for peer_role in PEER_AT:
+    add_lost_report_cell(peer_role)
+
+
 def seed_peer_with_addresses(one, relay):
     """As the seed version's desktop: it tells its address and then takes the relay. Our client must not send it, nor the
     relay, a message that they do not know."""
