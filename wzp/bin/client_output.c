@@ -2,9 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <jansson.h>
+
+#include "wzp/bin/client_json.h"
 
 /** Room for a reason that names a file. */
 #define CLEAN_SIZE 512
@@ -41,68 +42,44 @@ static const char *path_name(enum wzp_line_path path)
 
 /* ---- JSON ---- */
 
-static json_t *text(const char *value)
-{
-    json_t *string = value ? json_string(value) : json_null();
-    return string ? string : json_string("(not UTF-8)");
-}
-
 static json_t *addr_list(const struct wzp_addr_list *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; list && i < list->count; i++)
-        (void)json_array_append_new(array, text(list->text[i])); /* NULL-safe; a lost entry is out of memory */
+        (void)json_array_append_new(array, client_json_text(list->text[i])); /* as client_json_put() */
     return array;
 }
 
 static json_t *new_line(const struct client_output *out, const char *name, uint64_t now_us)
 {
-    json_t *line = json_object();
-    (void)json_object_set_new(line, "event", text(name));
-    (void)json_object_set_new(line, "t_ms", json_integer((json_int_t)((now_us - out->start_us) / 1000)));
-    return line;
-}
-
-static void put(json_t *line, const char *key, json_t *value)
-{
-    (void)json_object_set_new(line, key, value); /* NULL-safe; out of memory leaves the field out */
-}
-
-static void print_line(json_t *line)
-{
-    char *dump = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
-    if (dump)
-        puts(dump);
-    (void)fflush(stdout); /* a closed pipe is noticed by the main loop */
-    free(dump);
-    json_decref(line);
+    return client_json_new(name, now_us - out->start_us);
 }
 
 static void put_incoming(json_t *line, const struct wzp_line_event *event)
 {
-    put(line, "caller", text(event->caller_fingerprint));
-    put(line, "alias", text(event->caller_alias));
-    put(line, "number", text(event->dialled_number));
-    put(line, "caller_reflexive_addr", text(event->caller_reflexive_addr));
-    put(line, "caller_local_addrs", addr_list(event->caller_local_addrs));
-    put(line, "own_kind", json_boolean(event->own_kind));
+    client_json_put(line, "caller", client_json_text(event->caller_fingerprint));
+    client_json_put(line, "alias", client_json_text(event->caller_alias));
+    client_json_put(line, "number", client_json_text(event->dialled_number));
+    client_json_put(line, "caller_reflexive_addr", client_json_text(event->caller_reflexive_addr));
+    client_json_put(line, "caller_local_addrs", addr_list(event->caller_local_addrs));
+    client_json_put(line, "own_kind", json_boolean(event->own_kind));
 }
 
 static void put_setup(json_t *line, const struct wzp_line_event *event)
 {
-    put(line, "room", text(event->room));
-    put(line, "relay_addr", text(event->relay_addr));
-    put(line, "peer_direct_addr", text(event->peer_direct_addr));
-    put(line, "peer_local_addrs", addr_list(event->peer_local_addrs));
+    client_json_put(line, "room", client_json_text(event->room));
+    client_json_put(line, "relay_addr", client_json_text(event->relay_addr));
+    client_json_put(line, "peer_direct_addr", client_json_text(event->peer_direct_addr));
+    client_json_put(line, "peer_local_addrs", addr_list(event->peer_local_addrs));
 }
 
 static void put_ended(json_t *line, const struct wzp_line_event *event)
 {
-    put(line, "reason", text(client_end_name(event)));
-    put(line, "detail", text(event->reason));
-    put(line, "by_peer", json_boolean(event->by_peer));
-    put(line, "rang", json_boolean(event->ringing_seen));
-    put(line, "answered", json_boolean(event->answered_seen));
+    client_json_put(line, "reason", client_json_text(client_end_name(event)));
+    client_json_put(line, "detail", client_json_text(event->reason));
+    client_json_put(line, "by_peer", json_boolean(event->by_peer));
+    client_json_put(line, "rang", json_boolean(event->ringing_seen));
+    client_json_put(line, "answered", json_boolean(event->answered_seen));
 }
 
 static const char *event_name(enum wzp_line_event_kind kind)
@@ -132,61 +109,61 @@ static void print_json(const struct client_output *out, const struct wzp_line_ev
 {
     json_t *line = new_line(out, event_name(event->kind), now_us);
     if (event->call)
-        put(line, "call_id", text(event->call_id));
+        client_json_put(line, "call_id", client_json_text(event->call_id));
     switch (event->kind) {
     case WZP_LINE_REGISTERED:
-        put(line, "fingerprint", text(out->fingerprint));
-        put(line, "relay", text(out->relay));
-        put(line, "relay_build", text(event->relay_build));
+        client_json_put(line, "fingerprint", client_json_text(out->fingerprint));
+        client_json_put(line, "relay", client_json_text(out->relay));
+        client_json_put(line, "relay_build", client_json_text(event->relay_build));
         break;
     case WZP_LINE_UNREGISTERED:
     case WZP_LINE_MEDIA_DOWN:
-        put(line, "reason", text(event->reason));
+        client_json_put(line, "reason", client_json_text(event->reason));
         break;
     case WZP_LINE_INCOMING:
         put_incoming(line, event);
         break;
     case WZP_LINE_ANSWERED:
-        put(line, "mode", text(wzp_accept_mode_name(event->accept_mode)));
-        put(line, "callee_reflexive_addr", text(event->callee_reflexive_addr));
-        put(line, "own_kind", json_boolean(event->own_kind));
+        client_json_put(line, "mode", client_json_text(wzp_accept_mode_name(event->accept_mode)));
+        client_json_put(line, "callee_reflexive_addr", client_json_text(event->callee_reflexive_addr));
+        client_json_put(line, "own_kind", json_boolean(event->own_kind));
         break;
     case WZP_LINE_SETUP:
         put_setup(line, event);
         break;
     case WZP_LINE_PATH:
     case WZP_LINE_MEDIA_UP:
-        put(line, "path", text(path_name(event->path)));
-        put(line, "remote", text(event->path_remote));
+        client_json_put(line, "path", client_json_text(path_name(event->path)));
+        client_json_put(line, "remote", client_json_text(event->path_remote));
         break;
     case WZP_LINE_QUALITY:
-        put(line, "codec", text(wzp_codec_name(event->profile->codec)));
-        put(line, "reason", text(event->reason));
+        client_json_put(line, "codec", client_json_text(wzp_codec_name(event->profile->codec)));
+        client_json_put(line, "reason", client_json_text(event->reason));
         break;
     case WZP_LINE_ROOM_UPDATE:
-        put(line, "participants", json_integer(event->participants));
+        client_json_put(line, "participants", json_integer(event->participants));
         break;
     case WZP_LINE_ENDED:
         put_ended(line, event);
         break;
     case WZP_LINE_REFLECTED:
-        put(line, "addr", text(event->observed_addr));
+        client_json_put(line, "addr", client_json_text(event->observed_addr));
         break;
     case WZP_LINE_PONG:
-        put(line, "rtt_ms", event->rtt_us ? json_real(event->rtt_us / 1000.0) : json_null());
+        client_json_put(line, "rtt_ms", event->rtt_us ? client_json_real(event->rtt_us / 1000.0) : json_null());
         break;
     case WZP_LINE_RINGING:
     case WZP_LINE_RELAY_KEY:
     case WZP_LINE_SIGNAL:
         break;
     }
-    print_line(line);
+    client_json_print(line);
 }
 
 /* ---- lines to read ---- */
 
 /** Peer text on a terminal: without control characters. */
-static const char *clean(const char *value, char buf[static 128])
+static const char *clean(const char *value, char buf[static CLEAN_SIZE])
 {
     size_t len = 0;
     for (; value && *value && len < CLEAN_SIZE - 1; value++)
@@ -274,22 +251,22 @@ void client_output_media(const struct client_output *out, const char *call_id, c
         return;
     }
     json_t *line = new_line(out, "media", now_us);
-    put(line, "call_id", text(call_id));
-    put(line, "rx", json_integer((json_int_t)stats->rx));
-    put(line, "tx", json_integer((json_int_t)stats->tx));
-    put(line, "lost", json_integer((json_int_t)stats->lost));
-    put(line, "loss_pct", json_real(stats->loss_pct));
-    put(line, "jitter_ms", json_real(stats->jitter_ms));
-    put(line, "codec", text(stats->codec));
-    put(line, "codec_tx", text(stats->codec_tx));
-    put(line, "concealed", json_integer((json_int_t)stats->concealed));
-    put(line, "repaired", json_integer((json_int_t)stats->repaired));
-    put(line, "unrepaired", json_integer((json_int_t)stats->unrepaired));
-    put(line, "reports_rx", json_integer((json_int_t)stats->reports_rx));
-    put(line, "reports_tx", json_integer((json_int_t)stats->reports_tx));
-    put(line, "undecodable", json_integer((json_int_t)stats->undecodable));
-    put(line, "final", json_boolean(is_final));
-    print_line(line);
+    client_json_put(line, "call_id", client_json_text(call_id));
+    client_json_put(line, "rx", client_json_count(stats->rx));
+    client_json_put(line, "tx", client_json_count(stats->tx));
+    client_json_put(line, "lost", client_json_count(stats->lost));
+    client_json_put(line, "loss_pct", client_json_real(stats->loss_pct));
+    client_json_put(line, "jitter_ms", client_json_real(stats->jitter_ms));
+    client_json_put(line, "codec", client_json_text(stats->codec));
+    client_json_put(line, "codec_tx", client_json_text(stats->codec_tx));
+    client_json_put(line, "concealed", client_json_count(stats->concealed));
+    client_json_put(line, "repaired", client_json_count(stats->repaired));
+    client_json_put(line, "unrepaired", client_json_count(stats->unrepaired));
+    client_json_put(line, "reports_rx", client_json_count(stats->reports_rx));
+    client_json_put(line, "reports_tx", client_json_count(stats->reports_tx));
+    client_json_put(line, "undecodable", client_json_count(stats->undecodable));
+    client_json_put(line, "final", json_boolean(is_final));
+    client_json_print(line);
 }
 
 void client_output_version(const struct client_output *out, const char *build, uint64_t now_us)
@@ -301,9 +278,9 @@ void client_output_version(const struct client_output *out, const char *build, u
         return;
     }
     json_t *line = new_line(out, "version", now_us);
-    put(line, "relay", text(out->relay));
-    put(line, "build", text(build));
-    print_line(line);
+    client_json_put(line, "relay", client_json_text(out->relay));
+    client_json_put(line, "build", client_json_text(build));
+    client_json_print(line);
 }
 
 void client_output_identity(bool json, const char *fingerprint, const char *words)
@@ -316,9 +293,9 @@ void client_output_identity(bool json, const char *fingerprint, const char *word
         return;
     }
     json_t *line = json_object();
-    put(line, "event", text("identity"));
-    put(line, "fingerprint", text(fingerprint));
+    client_json_put(line, "event", client_json_text("identity"));
+    client_json_put(line, "fingerprint", client_json_text(fingerprint));
     if (words)
-        put(line, "mnemonic", text(words));
-    print_line(line);
+        client_json_put(line, "mnemonic", client_json_text(words));
+    client_json_print(line);
 }
