@@ -385,9 +385,22 @@ static struct gw_live *by_ref(struct gw_calls *calls, uint64_t ref)
     return node ? wz_container_of(node, struct gw_live, by_ref) : NULL;
 }
 
+static void add_media(struct gw_media_totals *totals, const struct gw_bridge_stats *media)
+{
+    totals->wzp_rx += media->wzp_rx;
+    totals->wzp_tx += media->wzp_tx;
+    totals->wzp_lost += media->wzp_lost;
+    totals->wzp_concealed += media->wzp_concealed;
+    totals->wzp_repaired += media->wzp_repaired;
+    totals->wzp_unrepaired += media->wzp_unrepaired;
+    totals->wzp_dred += media->wzp_dred;
+    totals->wzp_comfort_noise_tx += media->wzp_comfort_noise_tx;
+}
+
 static void media_closed(struct gw_live *live, const struct gw_event *event)
 {
     live->media = event->media.stats;
+    add_media(&live->calls->stats.media, &live->media);
     live->media_open = false;
     gw_live_trace(live, GW_TRACE_MEDIA, false, "closed: rtp rx %llu tx %llu lost %llu, wzp rx %llu tx %llu lost %llu",
                   (unsigned long long)live->media.rtp_rx, (unsigned long long)live->media.rtp_tx,

@@ -40,6 +40,13 @@ struct gw_calls_config {
     unsigned max_calls;
 };
 
+/** Of all calls whose media has been closed. */
+struct gw_media_totals {
+    uint64_t wzp_rx, wzp_tx, wzp_lost, wzp_concealed;
+    uint64_t wzp_repaired, wzp_unrepaired, wzp_dred;
+    uint64_t wzp_comfort_noise_tx;
+};
+
 struct gw_calls_stats {
     uint64_t total, answered, refused;
     uint64_t ended[GW_CAUSE_COUNT];
@@ -47,6 +54,7 @@ struct gw_calls_stats {
     uint64_t path_changes;
     uint64_t unexpected_events; /**< events without a place in their call's state */
     unsigned active;
+    struct gw_media_totals media;
 };
 
 int gw_calls_new(struct gw_calls **ret, const struct gw_calls_config *config);

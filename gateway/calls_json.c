@@ -8,21 +8,36 @@ static json_t *text_or_null(const char *text)
     return text[0] ? json_string(text) : json_null();
 }
 
+/* What goes over WZP, and what was done about its losses. */
+static json_t *wzp_json(const struct gw_bridge_stats *m)
+{
+    return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "codec_rx",
+                     m->wzp_rx ? wzp_codec_name(m->wzp_codec_rx) : "none", "codec_tx", m->wzp_tx ? wzp_codec_name(m->wzp_codec_tx) : "none",
+                     "tier", wzp_tier_name(m->wzp_tier), "repair_rx", (json_int_t)m->wzp_repair, "repair_tx",
+                     (json_int_t)m->wzp_repair_tx, "repaired", (json_int_t)m->wzp_repaired, "unrepaired",
+                     (json_int_t)m->wzp_unrepaired, "dred", (json_int_t)m->wzp_dred, "comfort_noise_rx",
+                     (json_int_t)m->wzp_comfort_noise, "comfort_noise_tx", (json_int_t)m->wzp_comfort_noise_tx,
+                     "reports_rx", (json_int_t)m->wzp_reports_rx, "reports_tx", (json_int_t)m->wzp_reports_tx);
+}
+
 static json_t *media_json(const struct gw_live *live)
 {
     const struct gw_bridge_stats *m = &live->media;
     char source[WZ_ADDR_TEXT_MAX];
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:s,s:b,s:I}", "rtp_rx",
-                     (json_int_t)m->rtp_rx, "rtp_tx", (json_int_t)m->rtp_tx, "rtp_lost", (json_int_t)m->rtp_lost,
-                     "rtp_late", (json_int_t)m->rtp_late, "rtp_duplicate", (json_int_t)m->rtp_duplicate,
-                     "rtp_strangers", (json_int_t)m->rtp_strangers, "rtp_bad", (json_int_t)(m->rtp_bad + m->rtp_bad_pt),
-                     "rtp_jitter_us", (int)m->rtp_jitter_us, "rtp_delay_us", (int)m->rtp_delay_us, "wzp_rx",
-                     (json_int_t)m->wzp_rx, "wzp_tx", (json_int_t)m->wzp_tx, "wzp_lost", (json_int_t)m->wzp_lost,
-                     "wzp_bad_codec", (json_int_t)m->wzp_bad_codec, "wzp_codec2", (json_int_t)m->wzp_codec2,
-                     "wzp_concealed", (json_int_t)m->wzp_concealed, "wzp_jitter_us", (int)m->wzp_jitter_us,
-                     "wzp_delay_us", (int)m->wzp_delay_us, "dtmf_digits", (json_int_t)m->dtmf_digits, "rtp_source",
-                     wz_addr_format(&m->rtp_source, source), "pass_through",
-                     (int)(m->pass_through_rtp && m->pass_through_wzp), "rtp_concealed", (json_int_t)m->rtp_concealed);
+    json_t *json = json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I,s:s,s:b,s:I}", "rtp_rx",
+        (json_int_t)m->rtp_rx, "rtp_tx", (json_int_t)m->rtp_tx, "rtp_lost", (json_int_t)m->rtp_lost, "rtp_late",
+        (json_int_t)m->rtp_late, "rtp_duplicate", (json_int_t)m->rtp_duplicate, "rtp_strangers",
+        (json_int_t)m->rtp_strangers, "rtp_bad", (json_int_t)(m->rtp_bad + m->rtp_bad_pt), "rtp_jitter_us",
+        (int)m->rtp_jitter_us, "rtp_delay_us", (int)m->rtp_delay_us, "wzp_rx", (json_int_t)m->wzp_rx, "wzp_tx",
+        (json_int_t)m->wzp_tx, "wzp_lost", (json_int_t)m->wzp_lost, "wzp_bad_codec", (json_int_t)m->wzp_bad_codec,
+        "wzp_codec2", (json_int_t)m->wzp_codec2, "wzp_concealed", (json_int_t)m->wzp_concealed, "wzp_jitter_us",
+        (int)m->wzp_jitter_us, "wzp_delay_us", (int)m->wzp_delay_us, "dtmf_digits", (json_int_t)m->dtmf_digits,
+        "rtp_source", wz_addr_format(&m->rtp_source, source), "pass_through",
+        (int)(m->pass_through_rtp && m->pass_through_wzp), "rtp_concealed", (json_int_t)m->rtp_concealed);
+    if (json)
+        (void)json_object_set_new(json, "wzp", wzp_json(m));
+    return json;
 }
 
 static json_t *call_json(const struct gw_live *live)

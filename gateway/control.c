@@ -50,6 +50,16 @@ static json_t *calls_stats(const struct gw_app *app)
                      (json_int_t)s->path_relay, "path_changes", (json_int_t)s->path_changes, "ended", ended);
 }
 
+static json_t *media_stats(const struct gw_app *app)
+{
+    const struct gw_media_totals *m = &gw_calls_stats(app->calls)->media;
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "wzp_rx_total", (json_int_t)m->wzp_rx, "wzp_tx_total",
+                     (json_int_t)m->wzp_tx, "wzp_lost_total", (json_int_t)m->wzp_lost, "wzp_concealed_total",
+                     (json_int_t)m->wzp_concealed, "wzp_repaired_total", (json_int_t)m->wzp_repaired,
+                     "wzp_unrepaired_total", (json_int_t)m->wzp_unrepaired, "wzp_dred_total", (json_int_t)m->wzp_dred,
+                     "wzp_comfort_noise_tx_total", (json_int_t)m->wzp_comfort_noise_tx);
+}
+
 static json_t *sip_stats(const struct gw_app *app)
 {
     struct sipua_stats s = sipua_stats(app->ua);
@@ -103,12 +113,12 @@ static json_t *stats(void *arg)
     if (!app->calls || !app->ua)
         return json_object();
     struct gw_store_stats store = gw_store_stats(app->store);
-    return json_pack("{s:I,s:i,s:o,s:o,s:o,s:{s:i,s:i},s:{s:I,s:I,s:I}}", "uptime_seconds",
+    return json_pack("{s:I,s:i,s:o,s:o,s:o,s:o,s:{s:i,s:i},s:{s:I,s:I,s:I}}", "uptime_seconds",
                      (json_int_t)((wz_wall_us() - app->started_wall_us) / 1000000), "lines_up", (int)app->lines_up,
-                     "calls", calls_stats(app), "sip", sip_stats(app), "relay", relay_stats(app), "ports", "free",
-                     (int)gw_port_pool_free_pairs(app->ports), "total", (int)gw_port_pool_total_pairs(app->ports),
-                     "store", "written", (json_int_t)store.written, "dropped", (json_int_t)store.dropped, "failed",
-                     (json_int_t)store.failed);
+                     "calls", calls_stats(app), "media", media_stats(app), "sip", sip_stats(app), "relay",
+                     relay_stats(app), "ports", "free", (int)gw_port_pool_free_pairs(app->ports), "total",
+                     (int)gw_port_pool_total_pairs(app->ports), "store", "written", (json_int_t)store.written,
+                     "dropped", (json_int_t)store.dropped, "failed", (json_int_t)store.failed);
 }
 
 /* ---- tables ---- */

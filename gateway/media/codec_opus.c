@@ -193,7 +193,8 @@ int gw_opus_decoder_new(struct gw_opus_decoder **ret, uint32_t rate_hz)
         goto out;
     d->rate_hz = rate_hz;
 #if HAS_DRED
-    d->dred = opus_dred_alloc(NULL);
+    if (rate_hz > 8000) /* at 8 kHz decoders cannot use it, and a gateway has two of them in each G.711 call */
+        d->dred = opus_dred_alloc(NULL);
     d->dred_decoder = d->dred ? opus_dred_decoder_create(NULL) : NULL;
     if (d->dred && !d->dred_decoder)
         goto out;

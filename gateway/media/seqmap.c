@@ -5,7 +5,9 @@
 #include "wzp/base/seq.h"
 
 #define BASE_MOVE_SECONDS 3600
-#define STALE_RUN         5
+/** Stale packets in a row that prove a restart; fewer, where the network would have held them for over a second. */
+#define STALE_RUN 5
+#define OLD_RUN   2
 
 void gw_seqmap_init(struct gw_seqmap *map, uint32_t in_clock_hz, uint32_t out_clock_hz, uint16_t first_seq,
                     uint32_t first_timestamp)
@@ -113,7 +115,7 @@ static bool is_restarted(struct gw_seqmap *map, uint16_t seq)
     else
         map->stale_run = 1;
     map->stale_seq = seq;
-    return map->stale_run >= STALE_RUN;
+    return map->stale_run >= (ahead <= -GW_SEQMAP_WINDOW ? OLD_RUN : STALE_RUN);
 }
 
 enum gw_seqmap_result gw_seqmap_forward(struct gw_seqmap *map, uint16_t seq, uint32_t timestamp, uint32_t out_duration,

@@ -61,11 +61,12 @@ static json_t *calls(void *arg)
 
     if (w->empty)
         return json_array();
-    return json_pack("[{s:s,s:s,s:s,s:s,s:s,s:n,s:s,s:I,s:I,s:s,s:s,s:i},"
+    return json_pack("[{s:s,s:s,s:s,s:s,s:s,s:n,s:s,s:I,s:I,s:s,s:s,s:i,s:{s:{s:s,s:s}}},"
                      "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:s,s:i}]",
                      "id", "c1", "direction", "sip-wzp", "user", "alice", "dialled", "*43", "peer", "ab12",
                      "peer_alias", "cause", "normal", "started_us", (json_int_t)86400000000, "ended_us",
-                     (json_int_t)86401000000, "path", "relay", "codec", "PCMU", "setup_ms", 120, "id", "c22",
+                     (json_int_t)86401000000, "path", "relay", "codec", "PCMU", "setup_ms", 120, "media", "wzp",
+                     "codec_tx", "Opus24k", "codec_rx", "Codec2_1200", "id", "c22",
                      "direction", "wzp-sip", "user", "bob", "dialled", "", "peer", "ffff", "peer_alias",
                      "Ca\x1brol", "state", "ringing", "started_us", (json_int_t)86402000000, "ended_us",
                      (json_int_t)0, "path", "none", "codec", "none", "setup_ms", 0);
@@ -191,9 +192,13 @@ static void calls_are_a_table_that_peers_cannot_spoil(void **state)
 
     run(w, "--socket SOCKET show calls");
     assert_int_equal(w->status, 0);
-    assert_string_equal(w->output, "STARTED         ID   FROM    TO   STATE OR CAUSE  PATH   CODEC  SET-UP\n"
-                                   "01-02 00:00:00  c1   alice   *43  normal          relay  PCMU   120 ms\n"
-                                   "01-02 00:00:02  c22  Ca?rol  bob  ringing         none   none   -\n");
+    assert_string_equal(w->output,
+                        "STARTED         ID   FROM    TO   STATE OR CAUSE  PATH   CODEC  WZP CODEC                    "
+                        "SET-UP\n"
+                        "01-02 00:00:00  c1   alice   *43  normal          relay  PCMU   Opus24k out, Codec2_1200 in  "
+                        "120 ms\n"
+                        "01-02 00:00:02  c22  Ca?rol  bob  ringing         none   none   -                            "
+                        "-\n");
     w->empty = true;
     run(w, "--socket SOCKET show calls");
     assert_string_equal(w->output, "no calls yet\n");

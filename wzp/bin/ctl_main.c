@@ -19,7 +19,7 @@
 #define ANSWER_LIMIT_S 10
 /** Longest answer taken: every user and call of a large gateway. */
 #define ANSWER_MAX_BYTES (64u << 20)
-#define COLUMNS_MAX      8
+#define COLUMNS_MAX      9
 #define CELL_MAX         64
 
 static const char usage[] =
@@ -255,6 +255,17 @@ static void print_table(const struct table *table, const json_t *rows, const cha
     }
 }
 
+/** What is sent and what is heard, where they differ. */
+static void wzp_codec_cell(char cell[static CELL_MAX], const json_t *wzp)
+{
+    const char *tx = text_of(wzp, "codec_tx"), *rx = text_of(wzp, "codec_rx");
+
+    if (strcmp(tx, rx) == 0)
+        copy_printable(cell, CELL_MAX, tx);
+    else
+        (void)snprintf(cell, CELL_MAX, "%.24s out, %.24s in", tx, rx);
+}
+
 static void fill_call(const json_t *row, char cell[COLUMNS_MAX][CELL_MAX])
 {
     bool over = number_of(row, "ended_us") > 0;
@@ -272,16 +283,17 @@ static void fill_call(const json_t *row, char cell[COLUMNS_MAX][CELL_MAX])
     copy_printable(cell[4], CELL_MAX, text_of(row, over ? "cause" : "state"));
     copy_printable(cell[5], CELL_MAX, text_of(row, "path"));
     copy_printable(cell[6], CELL_MAX, text_of(row, "codec"));
+    wzp_codec_cell(cell[7], json_object_get(json_object_get(row, "media"), "wzp"));
     if (number_of(row, "setup_ms") > 0)
-        (void)snprintf(cell[7], CELL_MAX, "%" JSON_INTEGER_FORMAT " ms", number_of(row, "setup_ms"));
+        (void)snprintf(cell[8], CELL_MAX, "%" JSON_INTEGER_FORMAT " ms", number_of(row, "setup_ms"));
     else
-        (void)snprintf(cell[7], CELL_MAX, "-");
+        (void)snprintf(cell[8], CELL_MAX, "-");
 }
 
 static void print_calls(const json_t *rows)
 {
-    static const char *const heading[COLUMNS_MAX + 1] = { "STARTED", "ID",    "FROM",   "TO", "STATE OR CAUSE",
-                                                          "PATH",    "CODEC", "SET-UP", NULL };
+    static const char *const heading[COLUMNS_MAX + 1] = { "STARTED", "ID",    "FROM",      "TO",     "STATE OR CAUSE",
+                                                          "PATH",    "CODEC", "WZP CODEC", "SET-UP", NULL };
     const struct table table = { .heading = heading, .fill = fill_call };
 
     print_table(&table, rows, "no calls yet");
