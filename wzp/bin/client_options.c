@@ -91,9 +91,8 @@ static const char help_text[] =
     "Control-C hangs up and leaves properly; a second one ends at once.\n"
     "\n"
     "Exit status: 0 the call was held, or what was asked for was done; 1 failure, relay not reachable, NAT unknown,\n"
-    "nothing to measure came; 2 wrong arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected; 6 "
-    "the call broke:\n"
-    "no media path, media or relay lost.\n";
+    "nothing to measure came; 2 wrong arguments; 3 no answer, or the callee is not registered; 4 busy; 5 rejected;\n"
+    "6 the call broke: no media path, media or relay lost.\n";
 
 static const struct {
     const char *name;
