@@ -79,11 +79,13 @@ static void hang_up_and_end(struct stage *s, bool we_hang_up)
     net_free(s->net);
 }
 
-/** The acceptor says nothing, so the dialler's packets must get in by themselves. */
+/** The dialler's packets must get in. The reference says nothing when it accepts; ours knocks at the addresses it was told,
+ *  which opens a NAT for packets from just there. */
 static bool can_be_direct(const struct pairing *pairing)
 {
     const enum vnet_nat_kind acceptor = pairing->we_dial ? pairing->theirs : pairing->ours;
-    return acceptor == VNET_OPEN || acceptor == VNET_FULL_CONE;
+    const bool knocks_help = !pairing->we_dial && pairing->ours == VNET_CONE && pairing->theirs != VNET_SYMMETRIC;
+    return acceptor == VNET_OPEN || acceptor == VNET_FULL_CONE || knocks_help;
 }
 
 static void print_row(const struct pairing *pairing, const struct stage *s)

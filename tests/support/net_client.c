@@ -190,6 +190,9 @@ static void carry_out(struct net_client *client, const struct wzp_client_effect 
     case WZP_CLIENT_CLOSE:
         close_conn(client, effect);
         break;
+    case WZP_CLIENT_KNOCK:
+        vquic_knock(client->endpoint, &effect->to, effect->body);
+        break;
     case WZP_CLIENT_EVENT:
         note_event(client, effect);
         break;
@@ -250,14 +253,17 @@ static void on_datagram(void *owner, struct vquic_end *end, struct wz_bytes data
 {
     struct net_client *client = owner;
     const struct net_conn *conn = end->user;
-    struct net_call *call = conn && conn->named ? call_of(client, conn->call) : NULL;
-    if (!call || !call->was_up || call->ended)
-        return;
-    net_call_heard(client, call, data);
-    /* Also on a direct connection that was given up: a reference peer may speak there again. */
-    if (conn->id == call->media_conn || end->conn->is_direct)
+    struct net_call *call = conn && conn->call ? call_of(client, conn->call) : NULL;
+    if (conn && (!call || conn->id != call->media_conn))
+        wzp_client_media_elsewhere(client->client, conn->id, client->net->v.now_us);
+    else if (call && call->was_up)
         wzp_client_media_seen(client->client, call->id, client->net->v.now_us);
     net_client_touch(client);
+    /* What came may have chosen the connection, or ended the call. */
+    conn = end->user;
+    call = conn && conn->named ? call_of(client, conn->call) : NULL;
+    if (call && call->was_up && !call->ended)
+        net_call_heard(client, call, data);
 }
 
 static void on_closed(void *owner, struct vquic_end *end, const char *reason)

@@ -325,6 +325,8 @@ void vquic_receive(void *arg, const struct vnet_packet *packet)
 {
     struct vquic_endpoint *endpoint = arg;
     struct vquic_conn *conn = packet->header.conn;
+    if (!conn)
+        return; /* a knock */
     struct vquic_end *end = packet->header.to_server ? &conn->server : &conn->client;
     if (packet->header.kind == PACKET_INITIAL && (end->state == VQUIC_NONE || end->endpoint == endpoint))
         on_initial(end, endpoint, &packet->from);

@@ -90,6 +90,8 @@ void vquic_shut(struct vquic_endpoint *endpoint, const char *reason);
 
 struct vquic_end *vquic_dial(struct vquic_endpoint *endpoint, const struct wz_addr *to, const char *sni,
                              bool is_direct);
+/** A packet that is none of QUIC: it opens NATs, and nobody reads it. */
+void vquic_knock(struct vquic_endpoint *endpoint, const struct wz_addr *to, struct wz_bytes data);
 void vquic_send(struct vquic_end *end, struct wz_bytes body);
 void vquic_send_datagram(struct vquic_end *end, struct wz_bytes data);
 /** Our side is over at once; the other learns of it as far as the network lets it. Nothing is told. */

@@ -68,6 +68,13 @@ void vquic_shut(struct vquic_endpoint *endpoint, const char *reason)
     vquic_kill(endpoint);
 }
 
+void vquic_knock(struct vquic_endpoint *endpoint, const struct wz_addr *to, struct wz_bytes data)
+{
+    uint64_t not_before_us = 0;
+    if (endpoint->open)
+        vnet_send(&endpoint->socket, to, &(struct vnet_header){ .conn = NULL }, data, &not_before_us);
+}
+
 static void count_open(struct vquic_end *end, void *arg)
 {
     size_t *count = arg;
