@@ -13,7 +13,7 @@ from peers_common import CALLER_SEED, FRAMES_PER_SECOND, TALK_S, Harness
 from registry import CASES, Entry
 
 KINDS = ("open", "full", "cone", "symmetric")
-RELAY_HOST = "203.0.113.1"
+PUBLIC, HOUSE = "203.0.113", "10.77.0"  # networks; the relay is host 1
 # Last number of the public address: of two texts the larger one's owner dials.
 OURS, THEIRS = 15, {"dialer": 18, "acceptor": 12}
 MAX_DIRECT_MS, MAX_RELAY_MS = 2500, 4000
@@ -65,15 +65,18 @@ class Place:
 
 
 class Internet(Place):
-    def __init__(self, one):
+    """Or, with a private network, a house."""
+
+    def __init__(self, one, network=PUBLIC):
         super().__init__(one, "internet")
+        self.network, self.relay_host = network, f"{network}.1"
         self.run("ip", "link", "add", "bridge", "type", "bridge")
-        self.set_up("bridge", f"{RELAY_HOST}/24")
+        self.set_up("bridge", f"{self.relay_host}/24")
 
     def _plug(self, place, interface, number):
         self.connect(f"to-{number}", place, interface)
         self.run("ip", "link", "set", f"to-{number}", "master", "bridge", "up")
-        place.set_up(interface, f"203.0.113.{number}/24")
+        place.set_up(interface, f"{self.network}.{number}/24")
 
     def host(self, name, kind, number):
         """A host of the kind; its public address ends in number."""
@@ -103,36 +106,55 @@ def expected_path(our_kind, their_kind, their_role):
     return "direct" if our_kind in ("open", "full") or our_kind == "cone" and their_kind != "symmetric" else "relay"
 
 
+def call_and_expect(one, internet, places, their_role, wanted):
+    """The peer at the second place calls our client at the first one."""
+    here, there = places
+    relay = Relay(internet)
+    relay.address = f"{internet.relay_host}:{relay.port}"
+    relay.start()
+    client = Client(here, "callee", ["answer", "--accept", "trusted", "--tone", "440"], relay=relay.address)
+    peer = Harness(there, "rust-peer", relay.address, "call", colons(client.registered()), seed=CALLER_SEED)
+    up, theirs = client.wait("media_up", 15), peer.wait("media_up", 15)
+    role = (peer.last("race") or {}).get("role")
+    expect(role == their_role, f"the peer's role: {role}")
+    setup_ms = up["t_ms"] - client.last("setup")["t_ms"]
+    time.sleep(TALK_S)
+    paths = client.last("path")["path"], theirs["path"]
+    one.note(f"{paths[0]}; ours {setup_ms} ms after the set-up, theirs {theirs['setup_ms']} ms")
+    client.program.process.terminate()
+    client.wait("ended")
+    peer.wait("ended")
+    peer.program.wait(5)
+    expect(paths == (wanted, wanted), f"ours took {paths[0]}, theirs {paths[1]}, expected {wanted}")
+    most_ms = MAX_DIRECT_MS if wanted == "direct" else MAX_RELAY_MS
+    expect(setup_ms <= most_ms and theirs["setup_ms"] <= most_ms, f"{setup_ms} and {theirs['setup_ms']} ms")
+    heard = client.last("media")["rx"], peer.last("media")["rx"]
+    expect(min(heard) > 0.6 * TALK_S * FRAMES_PER_SECOND, f"ours heard {heard[0]}, theirs {heard[1]}")
+
+
+def add_house_case(their_role):
+    """All in one house: no address is public, and host addresses are shared."""
+    def run(one):
+        house = Internet(one, HOUSE)
+        places = house.host("ours", "open", OURS), house.host("theirs", "open", THEIRS[their_role])
+        call_and_expect(one, house, places, their_role, "direct")
+
+    CASES.append(Entry(f"our_client_and_a_rust_{their_role}_at_a_relay_in_the_house_go_direct", run, False, False))
+
+
 def add_nat_cell(our_kind, their_kind, their_role):
     def run(one):
         internet = Internet(one)
         here = internet.host("ours", our_kind, OURS)
         there = internet.host("theirs", their_kind, THEIRS[their_role])
-        relay = Relay(internet)
-        relay.address = f"{RELAY_HOST}:{relay.port}"
-        relay.start()
-        client = Client(here, "callee", ["answer", "--accept", "trusted", "--tone", "440"], relay=relay.address)
-        peer = Harness(there, "rust-peer", relay.address, "call", colons(client.registered()), seed=CALLER_SEED)
-        ours, theirs = client.wait("media_up", 15), peer.wait("media_up", 15)
-        expect(peer.last("race")["role"] == their_role, f"the peer's race: {peer.last('race')}")
-        setup_ms = ours["t_ms"] - client.last("setup")["t_ms"]
-        time.sleep(TALK_S)
-        paths = client.last("path")["path"], theirs["path"]
-        one.note(f"{paths[0]}; ours {setup_ms} ms after the set-up, theirs {theirs['setup_ms']} ms")
-        client.program.process.terminate()
-        client.wait("ended")
-        peer.wait("ended")
-        peer.program.wait(5)
-        wanted = expected_path(our_kind, their_kind, their_role)
-        expect(paths == (wanted, wanted), f"ours took {paths[0]}, theirs {paths[1]}, expected {wanted}")
-        most_ms = MAX_DIRECT_MS if wanted == "direct" else MAX_RELAY_MS
-        expect(setup_ms <= most_ms and theirs["setup_ms"] <= most_ms, f"{setup_ms} and {theirs['setup_ms']} ms")
-        heard = client.last("media")["rx"], peer.last("media")["rx"]
-        expect(min(heard) > 0.6 * TALK_S * FRAMES_PER_SECOND, f"ours heard {heard[0]}, theirs {heard[1]}")
+        call_and_expect(one, internet, (here, there), their_role, expected_path(our_kind, their_kind, their_role))
 
     CASES.append(Entry(f"our_{our_kind}_client_and_a_{their_kind}_rust_{their_role}_take_the_"
                        f"{expected_path(our_kind, their_kind, their_role)}_path_between_nats", run, False, False))
 
+
+for role_there in THEIRS:
+    add_house_case(role_there)
 
 for here_is in KINDS:
     for there_is in KINDS:
