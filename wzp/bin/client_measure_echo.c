@@ -26,6 +26,9 @@
 #define DELAY_HOPS   (CLIENT_ECHO_DELAY_MAX_MS / HOP_MS)
 /** What is compared at most: a minute. */
 #define FRAMES_MAX 12000u
+/** Pieces of half a second may come this much sooner or later than most. */
+#define PIECE_FRAMES 100u
+#define STRAY_HOPS   30u
 /** Below that there was no sound: mean energy of a band. */
 #define SILENCE_ENERGY 5.0
 
@@ -132,11 +135,13 @@ static void bands_add(struct bands *bands, const int16_t *sample, size_t count)
     }
 }
 
-/** How alike sent is to what was heard so many hops later: -1..1; 0 where one of them is silent. */
-static double likeness(const struct bands *sent, const struct bands *heard, size_t delay)
+/** How alike sent is from one frame to before another to what was heard so many hops later: -1..1; 0 where one of them
+ *  is silent. */
+static double likeness(const struct client_echo *echo, size_t from, size_t to, size_t delay)
 {
+    const struct bands *sent = &echo->sent_bands, *heard = &echo->heard_bands;
     double s = 0, h = 0, ss = 0, hh = 0, sh = 0, n = 0;
-    for (size_t i = 0; i < sent->frames && i + delay < heard->frames; i++) {
+    for (size_t i = from; i < to && i + delay < heard->frames; i++) {
         for (size_t band = 0; band < BANDS; band++, n++) {
             const double a = sent->frame[i][band], b = heard->frame[i + delay][band];
             s += a;
@@ -150,6 +155,24 @@ static double likeness(const struct bands *sent, const struct bands *heard, size
     return varied > 0 && h / n > SILENCE_ENERGY ? (sh - s * h / n) / sqrt(varied) : 0;
 }
 
+/** Mean likeness of the pieces, each where it is most like: a jitter buffer that changes its delay changes no sound. */
+static double likeness_in_pieces(const struct client_echo *echo, size_t delay)
+{
+    const size_t first = delay > STRAY_HOPS ? delay - STRAY_HOPS : 0;
+    double sum = 0;
+    size_t pieces = 0;
+    for (size_t from = 0; from + PIECE_FRAMES <= echo->sent_bands.frames; from += PIECE_FRAMES) {
+        if (from + PIECE_FRAMES + delay > echo->heard_bands.frames)
+            break;
+        double best = -1;
+        for (size_t at = first; at <= delay + STRAY_HOPS; at++)
+            best = fmax(best, likeness(echo, from, from + PIECE_FRAMES, at));
+        sum += best;
+        pieces++;
+    }
+    return pieces ? sum / (double)pieces : 0;
+}
+
 /** The delay with the greatest likeness, between the hops too. */
 static void compare_sound(const struct client_echo *echo, struct client_echo_result *ret)
 {
@@ -158,11 +181,13 @@ static void compare_sound(const struct client_echo *echo, struct client_echo_res
     for (size_t i = 0; i < DELAY_HOPS; i++) {
         /* Half of what was sent must be there to compare. */
         const bool enough = echo->heard_bands.frames >= i + echo->sent_bands.frames / 2;
-        at[i] = enough ? likeness(&echo->sent_bands, &echo->heard_bands, i) : 0;
+        at[i] = enough ? likeness(echo, 0, echo->sent_bands.frames, i) : 0;
         best = at[i] > at[best] ? i : best;
     }
-    ret->similarity = at[best];
     ret->heard = at[best] > 0;
+    if (!ret->heard)
+        return;
+    ret->similarity = fmax(at[best], likeness_in_pieces(echo, best));
     ret->sound_delay_ms = (double)(best * HOP_MS);
     if (best == 0 || best + 1 == DELAY_HOPS)
         return;
