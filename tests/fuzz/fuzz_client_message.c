@@ -2,9 +2,10 @@
  * step: "s" + JSON on the signal connection, "m" + JSON on the media connection of the call that is up, "j" + JSON on that
  * of the call being joined, "d" + JSON on the connection of the call that is direct, "a" + JSON on the inbound connection
  * made last of the call that races, "i" makes such a connection, "h" has its true peer say hello on it, "c" closes (c0
- * signal, c1 up, c2 joining, c3 direct, c4 inbound), "v" sees media of the call that is direct, "t" + number advances by
- * that many milliseconds. The outgoing call's id is 32 times "1", the ringing one's "feed", those of the other two "direct"
- * and "racing". */
+ * signal, c1 up, c2 joining, c3 direct, c4 inbound), "v" sees media of the call that is direct, "w" sees a datagram on the
+ * inbound connection, "l" makes one of the call that races with a reference peer, on which "x" sees a datagram, "t" + number
+ * advances by that many milliseconds. The outgoing call's id is 32 times "1", the ringing one's "feed", those of the others
+ * "direct", "racing" and "legacy". */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz_world {
     struct wzp_client *client;
-    uint64_t now_us, signal, up, joining, last_dial, direct, inbound;
+    uint64_t now_us, signal, up, joining, last_dial, direct, inbound, legacy;
     struct wzp_identity peer; /**< of the calls that race */
     bool ended[CALLS_MAX];
     uint64_t used[CALLS_MAX]; /**< what media of each call is sent on */
@@ -169,7 +170,7 @@ static void hello(struct fuzz_world *w, uint64_t conn, const char *call_id)
     say_signal(w, conn, &signal);
 }
 
-/** One call on a direct path and one that races. */
+/** One call on a direct path and one that races, with our own kind; and one that races with a reference peer. */
 static void begin_direct(struct fuzz_world *w)
 {
     static const char *const ids[] = { "direct", "racing" };
@@ -187,6 +188,12 @@ static void begin_direct(struct fuzz_world *w)
     CHECK(w->used[5] == w->direct);
     w->inbound = inbound(w, "racing");
     CHECK(w->inbound != 0);
+    offer(w, "legacy"); /* call 7 */
+    CHECK(wzp_client_answer(w->client, 7, WZP_ACCEPT_TRUSTED, w->now_us) == 0);
+    say_text(w, w->signal, "{\"ReflectResponse\":{\"observed_addr\":\"8.8.8.8:1\"}}");
+    setup(w, "legacy");
+    w->legacy = inbound(w, "legacy");
+    CHECK(w->legacy != 0);
 }
 
 /** One incoming call in each state from ringing to media up, and one outgoing. */
@@ -258,6 +265,17 @@ static void step(struct fuzz_world *w, const char *line, size_t len)
         break;
     case 'v':
         wzp_client_media_seen(w->client, 5, w->now_us);
+        break;
+    case 'w':
+        wzp_client_media_elsewhere(w->client, w->inbound, w->now_us);
+        break;
+    case 'l': {
+        const uint64_t conn = inbound(w, "legacy");
+        w->legacy = conn ? conn : w->legacy;
+        break;
+    }
+    case 'x':
+        wzp_client_media_elsewhere(w->client, w->legacy, w->now_us);
         break;
     case 'c':
         close_one(w, rest);
