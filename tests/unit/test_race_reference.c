@@ -145,6 +145,19 @@ static void peer_without_a_report_that_is_in_the_room_leaves_no_spare_connection
     free(after);
 }
 
+static void stranger_that_speaks_before_the_peer_has_agreed_decides_nothing(void **state)
+{
+    (void)state;
+    struct race_stage *s = connected_without_a_report(WZP_RACE_ACCEPTOR);
+    stage_inbound(s, 2, false);
+    stage_link_media(s, 2);
+    assert_int_equal(s->race.state, WZP_RACE_AGREEING);
+    stage_peer_report(s, true);
+    assert_int_equal(stage_last_of(s, WZP_RACE_USE_DIRECT)->link, 1);
+    assert_true(stage_closed(s, 2));
+    free(s);
+}
+
 static void media_of_our_own_kind_on_a_connection_not_in_use_decides_nothing(void **state)
 {
     (void)state;
@@ -409,6 +422,7 @@ int main(void)
         cmocka_unit_test(peer_that_speaks_before_its_report_comes_has_agreed),
         cmocka_unit_test(peer_without_a_report_that_is_in_the_room_leaves_no_spare_connection),
         cmocka_unit_test(media_of_our_own_kind_on_a_connection_not_in_use_decides_nothing),
+        cmocka_unit_test(stranger_that_speaks_before_the_peer_has_agreed_decides_nothing),
         cmocka_unit_test(acceptor_knocks_at_0_and_100_and_300_ms),
         cmocka_unit_test(acceptor_stops_knocking_when_the_dialer_is_in),
         cmocka_unit_test(knocks_that_a_late_timer_missed_are_not_made_up_for),

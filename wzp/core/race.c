@@ -292,12 +292,13 @@ static void on_media(struct wzp_race *race, uint64_t now_us)
         race->peer_shown = true;
 }
 
-/** A reference peer sends media only where both have agreed: its report is late or lost. Our own kind says so on the
- *  connection, and what comes before that is nobody's. */
+/** A reference peer sends media only where both have agreed: its report is late or lost. Whoever comes from elsewhere could
+ *  send too, so an address that was not announced counts only on the connection we chose ourselves. Our own kind says so
+ *  on the connection, and what comes before that is nobody's. */
 static void on_link_media(struct wzp_race *race, const struct wzp_race_link *link, uint64_t now_us,
                           struct wzp_race_effects *out)
 {
-    if (race->config.kind == WZP_RACE_OWN)
+    if (race->config.kind == WZP_RACE_OWN || (link->id != race->chosen && !link->is_announced))
         return;
     if (race->state == WZP_RACE_AGREEING) {
         to_direct(race, link->id, true, now_us, out);
