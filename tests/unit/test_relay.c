@@ -164,6 +164,19 @@ static void nat_probe_under_the_zero_key_is_answered_but_is_nobody(void **state)
     assert_int_equal(relay_world_waiting(w, probe), 0);
 }
 
+static void nat_probe_that_stays_is_closed_after_ten_seconds(void **state)
+{
+    struct relay_world *w = *state;
+    const uint64_t probe = relay_world_connect(w, "_signal");
+    relay_world_advance_ms(w, 5000);
+    relay_world_send(w, probe, &(struct wzp_signal){ .kind = WZP_SIG_REGISTER_PRESENCE });
+    relay_world_expect(w, probe, WZP_SIG_REGISTER_PRESENCE_ACK);
+    relay_world_advance_ms(w, 9999);
+    assert_true(relay_world_is_open(w, probe));
+    relay_world_advance_ms(w, 1);
+    assert_false(relay_world_is_open(w, probe));
+}
+
 static void full_relay_says_so(void **state)
 {
     struct relay_world *w = relay_world_restart(state, &(struct wzp_relay_config){ .max_registrations = 1 });
@@ -305,6 +318,7 @@ int main(void)
         TEST(registering_again_on_a_replaced_connection_claims_it_back),
         TEST(second_key_on_one_connection_is_refused),
         TEST(nat_probe_under_the_zero_key_is_answered_but_is_nobody),
+        TEST(nat_probe_that_stays_is_closed_after_ten_seconds),
         TEST(full_relay_says_so),
         TEST(reflect_shows_the_address_the_connection_came_from),
         TEST(ping_is_echoed),

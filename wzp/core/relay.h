@@ -70,7 +70,7 @@ struct wzp_relay_config {
     /** Validly signed ones: a gateway registers all its users from one address and must get them back after a restart
      *  of the relay. 12000. */
     unsigned source_signed_registrations_per_minute;
-    unsigned source_waiting;  /**< connections whose first message (or token's verdict) is due; 256 */
+    unsigned source_waiting; /**< connections whose first message (or verdict on a token) is due, and NAT probes; 256 */
     unsigned direct_grace_ms; /**< see above; 0: 20000 */
     bool require_token;       /**< every connection must show a token first (WZP_RELAY_CHECK_TOKEN) */
     /** Spec 8.2, strict column: registrations must be signed and not the zero key, offers must be signed by the

@@ -110,11 +110,11 @@ static void register_user(struct wzp_relay *relay, struct relay_conn *conn, cons
         welcome(relay, conn);
 }
 
-/** NAT probes of the reference register under the zero key, ask Reflect and leave. */
+/** NAT probes of the reference register under the zero key, ask Reflect and leave, all in 1.5 s. No limit of registrations
+ *  counts them, so they stay among those of their source that wait, and as long. */
 static void register_probe(struct wzp_relay *relay, struct relay_conn *conn)
 {
-    relay_greeted(relay, conn);
-    conn->state = RELAY_CONN_PROBE;
+    relay_await(relay, conn, RELAY_CONN_PROBE);
     acknowledge(relay, conn, NULL);
 }
 
