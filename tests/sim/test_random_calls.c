@@ -4,5 +4,5 @@
 int main(int argc, char **argv)
 {
     static const struct net_play_options options = { .mixed = false };
-    return net_play_main(argc, argv, "test_random_calls", &options, 1, 500);
+    return net_play_main(argc, argv, "test_random_calls", &options, 1, 400);
 }

@@ -5,5 +5,5 @@
 int main(int argc, char **argv)
 {
     static const struct net_play_options options = { .mixed = true };
-    return net_play_main(argc, argv, "test_random_calls_mixed", &options, 1001, 500);
+    return net_play_main(argc, argv, "test_random_calls_mixed", &options, 1001, 600);
 }
