@@ -44,6 +44,9 @@ def phone_calls_client(one, codec, transport, dial, paths=("direct", "relay"), *
     talk(one, phone, client, said_by_phone, said_by_client)
     call = gateway.ended_call()
     expect(call["codec"].lower() == codec.lower(), f"the call says codec {call['codec']}")
+    wzp = call["media"]["wzp"]
+    expect((wzp["codec_tx"], wzp["codec_rx"]) == ("Opus24k", "Opus24k"), f"the call says over WZP {wzp}")
+    expect(wzp["reports_tx"] > 0 and wzp["unrepaired"] == 0, f"the call says over WZP {wzp}")
     path = client.last("path")["path"]
     expect(path in paths, f"the path was {path}")
     expect(call["path"] == path, f"the call says path {call['path']}, the client {path}")
