@@ -389,6 +389,28 @@ static void call_whose_room_refuses_us_ends_as_refused(void **state)
     assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_REFUSED);
 }
 
+static void call_whose_peer_never_comes_ends_after_40_seconds(void **state)
+{
+    struct client_world *w = *state;
+    setup_call(w, BUILD, WORLD_RELAY);
+    world_media_up(w, 1);
+    world_advance_ms(w, 39000);
+    assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
+    world_advance_ms(w, 1500);
+    assert_int_equal(world_event(w, WZP_LINE_ENDED)->end, WZP_LINE_END_MEDIA_LOST);
+    assert_int_equal(world_sent(w, WZP_SIG_HANGUP), 1);
+}
+
+static void peer_that_is_heard_but_not_listed_is_there(void **state)
+{
+    struct client_world *w = *state;
+    const uint64_t call = setup_call(w, BUILD, WORLD_RELAY);
+    world_media_up(w, 1);
+    wzp_client_media_seen(w->client, call, w->now_us);
+    world_advance_ms(w, 60000);
+    assert_int_equal(world_events(w, WZP_LINE_ENDED), 0);
+}
+
 static void signal_loss_does_not_end_a_call_with_media(void **state)
 {
     struct client_world *w = *state;
@@ -533,6 +555,8 @@ int main(void)
         NEW(lost_media_is_told_and_ends_the_call_after_ten_seconds_of_redialling),
         NEW(hangup_right_after_lost_media_explains_it),
         NEW(call_whose_room_refuses_us_ends_as_refused),
+        NEW(call_whose_peer_never_comes_ends_after_40_seconds),
+        NEW(peer_that_is_heard_but_not_listed_is_there),
         NEW(signal_loss_does_not_end_a_call_with_media),
         NEW(room_is_joined_under_its_lower_case_name),
         NEW(room_name_that_tls_cannot_carry_is_hashed),

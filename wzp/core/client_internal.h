@@ -22,6 +22,7 @@
     1000u /**< announced relay address to the one we registered at, which is known to work */
 #define WZP_CLIENT_GRACE_MS       2000u   /**< a Hangup that explains a lost or empty room may still come */
 #define WZP_CLIENT_MEDIA_QUIET_MS 300u    /**< media already in flight when the peer hung up */
+#define WZP_CLIENT_ABSENT_MS      40000u  /**< in the call's room, and the peer never came nor was heard: it is gone */
 #define WZP_CLIENT_REJOIN_MS      10000u  /**< without a path, or back in the room without the peer: the call is lost */
 #define WZP_CLIENT_REFUSED_MS     2000u   /**< without a path while the relay, where we are registered, refuses us */
 #define WZP_CLIENT_HELD_MS        5000u   /**< a rejoined room that lasted this long makes the next loss a new one */

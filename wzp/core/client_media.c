@@ -237,10 +237,14 @@ void client_media_await_peer(struct wzp_client_call *call, uint64_t now_us)
     if (call->kind == CLIENT_ROOM)
         return;
     call->peer_seen = call->others > 0 || (call->peer_seen && !was_there);
-    if (call->others > 0 || !was_there)
+    if (call->others > 0)
         return;
-    call->alone_us = now_us;
-    call->deadline_us = now_us + ms(WZP_CLIENT_REJOIN_MS);
+    if (was_there) {
+        call->alone_us = now_us;
+        call->deadline_us = now_us + ms(WZP_CLIENT_REJOIN_MS);
+    } else if (!call->peer_seen) {
+        call->deadline_us = now_us + ms(WZP_CLIENT_ABSENT_MS);
+    }
 }
 
 /** The relay tells a remote hang-up across relays only by the room's size (spec 6.4). */
@@ -386,9 +390,11 @@ void client_media_closed(struct wzp_client *client, struct wzp_client_call *call
         client_media_deadline(client, call, now_us);
 }
 
-/** Media came after the room seemed empty: the count was wrong. */
+/** Media came after the room seemed empty, or though nobody was ever seen there: the count was wrong. */
 static bool somebody_talks(const struct wzp_client_call *call)
 {
+    if (call->alone_us == WZP_CLIENT_NEVER)
+        return call->media_seen_us != 0;
     return call->media_seen_us > call->alone_us + ms(WZP_CLIENT_MEDIA_QUIET_MS);
 }
 
@@ -409,7 +415,8 @@ void client_media_deadline(struct wzp_client *client, struct wzp_client_call *ca
     if (left)
         client_call_end(client, call, WZP_LINE_END_HANGUP, WZP_HANGUP_NORMAL, "the peer left the room");
     else if (call->state == CLIENT_UP)
-        client_call_end(client, call, WZP_LINE_END_MEDIA_LOST, WZP_HANGUP_ERROR, "the peer did not come back");
+        client_call_end(client, call, WZP_LINE_END_MEDIA_LOST, WZP_HANGUP_ERROR,
+                        call->alone_us == WZP_CLIENT_NEVER ? "the peer never came" : "the peer did not come back");
     else if (call->state == CLIENT_JOINING)
         client_call_end(client, call, WZP_LINE_END_NO_MEDIA, WZP_HANGUP_ERROR, call->media_failure);
     else
