@@ -401,6 +401,23 @@ static void direct_call_survives_the_loss_of_the_signal_connection(void **state)
     assert_int_equal(world_sent_on(w, conn, WZP_SIG_HANGUP), 1); /* the relay could not tell it */
 }
 
+static void relay_hears_of_a_direct_call_again_after_a_new_registration(void **state)
+{
+    struct client_world *w = *state;
+    uint64_t conn = 0;
+    direct_talk(w, &conn);
+    world_closed(w, w->signal, "idle");
+    world_clear(w);
+    for (int i = 0; i < 20 && !world_last(w, WZP_CLIENT_DIAL); i++) {
+        world_advance_ms(w, 500);
+        world_say(w, conn, "{\"Pong\":{\"timestamp_ms\":1}}");
+    }
+    world_register(w, DIRECT_BUILD);
+    struct wzp_signal report = world_last_sent(w, WZP_SIG_MEDIA_PATH_REPORT);
+    assert_true(report.path_report.direct_ok);
+    wzp_signal_done(&report);
+}
+
 static void hangup_on_the_direct_connection_ends_the_call(void **state)
 {
     struct client_world *w = *state;
@@ -554,6 +571,7 @@ int main(void)
         OWN(peer_that_does_not_come_back_to_the_room_ends_the_call),
         OWN(hangup_explains_a_lost_direct_path),
         OWN(direct_call_survives_the_loss_of_the_signal_connection),
+        OWN(relay_hears_of_a_direct_call_again_after_a_new_registration),
         OWN(hangup_on_the_direct_connection_ends_the_call),
         OWN(other_messages_on_a_direct_connection_are_counted),
         OWN(stranger_on_a_direct_connection_gets_no_answer),

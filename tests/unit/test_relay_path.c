@@ -294,6 +294,36 @@ static void party_that_comes_back_to_a_broken_path_has_the_setup_time_to_meet(vo
     relay_world_take_hangup(w, conn[BOB], WZP_HANGUP_TIMEOUT, "c1");
 }
 
+static void direct_call_that_both_parties_forgot_ends(void **state)
+{
+    struct relay_world *w = *state;
+    uint64_t conn[2];
+    set_up_direct_call(w, conn);
+    for (unsigned user = ALICE; user <= BOB; user++) {
+        relay_world_drop(w, conn[user]);
+        conn[user] = relay_world_register(w, user);
+    }
+    relay_world_advance_ms(w, 29999);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
+    relay_world_advance_ms(w, 1);
+    relay_world_take_hangup(w, conn[ALICE], WZP_HANGUP_TIMEOUT, "c1");
+    assert_int_equal(relay_world_stats(w)->calls, 0);
+}
+
+static void direct_call_that_one_party_still_reports_goes_on(void **state)
+{
+    struct relay_world *w = *state;
+    uint64_t conn[2];
+    set_up_direct_call(w, conn);
+    for (unsigned user = ALICE; user <= BOB; user++) {
+        relay_world_drop(w, conn[user]);
+        conn[user] = relay_world_register(w, user);
+    }
+    relay_world_path_report(w, conn[BOB], "c1", true);
+    relay_world_advance_ms(w, 3600000);
+    assert_int_equal(relay_world_stats(w)->calls, 1);
+}
+
 static void only_direct_calls_of_a_vanished_party_go_on(void **state)
 {
     struct relay_world *w = *state;
@@ -346,6 +376,8 @@ int main(void)
         TEST(party_that_hangs_up_while_the_other_is_away_ends_the_call),
         TEST(direct_path_that_breaks_while_a_party_is_away_gets_no_longer_grace),
         TEST(party_that_comes_back_to_a_broken_path_has_the_setup_time_to_meet),
+        TEST(direct_call_that_both_parties_forgot_ends),
+        TEST(direct_call_that_one_party_still_reports_goes_on),
         TEST(only_direct_calls_of_a_vanished_party_go_on),
         TEST(absent_party_does_not_hold_up_draining),
     };

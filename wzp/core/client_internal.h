@@ -238,6 +238,8 @@ void client_path_start(struct wzp_client *client, struct wzp_client_call *call, 
 /** May end and free the call, by a Hangup that waited for this; so nothing may follow it. */
 void client_path_step(struct wzp_client *client, struct wzp_client_call *call, const struct wzp_race_event *event,
                       uint64_t now_us);
+/** Registered anew: the relay hears which calls are direct, else it takes them for forgotten. */
+void client_path_tell_relay(struct wzp_client *client);
 void client_path_tick(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);
 /** A participant came into the room where there was none. */
 void client_path_peer_came(struct wzp_client *client, struct wzp_client_call *call, uint64_t now_us);

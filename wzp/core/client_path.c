@@ -74,6 +74,18 @@ static void tell_peer(struct wzp_client *client, const struct wzp_client_call *c
         client_direct_report(client, call, &client->signal, direct_ok);
 }
 
+void client_path_tell_relay(struct wzp_client *client)
+{
+    struct wz_list *pos, *tmp;
+    if (!client->relay_build) /* it would drop us for the unknown message */
+        return;
+    wz_list_foreach (pos, tmp, &client->calls) {
+        const struct wzp_client_call *call = wz_container_of(pos, struct wzp_client_call, node);
+        if (call->kind != CLIENT_ROOM && call->race.config.reports && wzp_race_is_direct(&call->race))
+            tell_peer(client, call, true);
+    }
+}
+
 static void on_link_effect(struct wzp_client *client, struct wzp_client_call *call,
                            const struct wzp_race_effect *effect, uint64_t now_us)
 {

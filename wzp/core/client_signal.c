@@ -153,6 +153,7 @@ static void on_register_ack(struct wzp_client *client, struct wzp_signal *signal
     client->signal_deadline_us = WZP_CLIENT_NEVER;
     client->registered_us = now_us;
     client->stats.registrations++;
+    client_path_tell_relay(client);
     struct wzp_client_effect *effect = client_event(client, NULL, WZP_LINE_REGISTERED);
     if (!effect)
         return;

@@ -323,6 +323,7 @@ void wzp_registry_set_in_room(struct wzp_registry *reg, struct wzp_registry_call
     if (party == WZP_REGISTRY_NOBODY)
         return;
     call->in_room[party] = in_room;
+    call->renewed[party] = call->renewed[party] && !in_room;
     review_setup(reg, call, now_us);
 }
 
@@ -339,12 +340,14 @@ void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call 
         return;
     call->reports_direct[party] = direct;
     call->knows_reports[party] = true;
+    call->renewed[party] = false;
     review_setup(reg, call, now_us);
 }
 
 bool wzp_registry_is_direct(const struct wzp_registry_call *call)
 {
-    return call->state == WZP_REGISTRY_ACTIVE && call->reports_direct[0] && call->reports_direct[1];
+    return call->state == WZP_REGISTRY_ACTIVE && call->reports_direct[0] && call->reports_direct[1] &&
+           !(call->renewed[0] && call->renewed[1]);
 }
 
 bool wzp_registry_set_away(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
@@ -362,6 +365,16 @@ bool wzp_registry_set_away(struct wzp_registry *reg, struct wzp_registry_call *c
         review_setup(reg, call, now_us); /* the path may have broken meanwhile */
     }
     return true;
+}
+
+void wzp_registry_renew(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                        uint64_t now_us)
+{
+    if (party == WZP_REGISTRY_NOBODY)
+        return;
+    call->renewed[party] = true;
+    (void)wzp_registry_set_away(reg, call, party, false, now_us); /* coming back always works */
+    review_setup(reg, call, now_us);
 }
 
 int wzp_registry_set_peer_relay(struct wzp_registry_call *call, const char *peer_relay_fp)

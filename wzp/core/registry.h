@@ -72,6 +72,7 @@ struct wzp_registry_call {
     bool knows_reports[2]; /**< has shown that it understands MediaPathReport */
     bool settled;          /**< was once set up completely */
     bool away[2];          /**< lost its signal connection, and the path was direct */
+    bool renewed[2];       /**< registered anew, and has not shown since that it still knows the call */
     /** Datagrams of rooms of this call that are closed again: from caller, from callee, copies forwarded. */
     uint64_t past_from[2], past_forwarded;
 
@@ -129,7 +130,7 @@ void wzp_registry_set_knows_reports(struct wzp_registry_call *call, enum wzp_reg
 void wzp_registry_set_direct(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                              bool direct, uint64_t now_us);
 
-/** True when both parties have reported a direct path. */
+/** True when both parties have reported a direct path, and not both have registered anew since without a word of it. */
 bool wzp_registry_is_direct(const struct wzp_registry_call *call);
 /**
  * The signal connection of a party of a direct call is gone, or back.
@@ -137,6 +138,10 @@ bool wzp_registry_is_direct(const struct wzp_registry_call *call);
  */
 bool wzp_registry_set_away(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
                            bool is_away, uint64_t now_us);
+/** A party registered anew: it is back if it was away. Whether it still knows the call, its next report or its coming
+ *  into the room shows. */
+void wzp_registry_renew(struct wzp_registry *reg, struct wzp_registry_call *call, enum wzp_registry_party party,
+                        uint64_t now_us);
 /** Name the relay the other party is at (NULL: it is here). 0, -EINVAL (empty, or longer than
  *  WZP_REGISTRY_RELAY_TEXT_MAX, or the call has ended), -ENOMEM. */
 int wzp_registry_set_peer_relay(struct wzp_registry_call *call, const char *peer_relay_fp);

@@ -373,7 +373,7 @@ void relay_call_party_back(struct wzp_relay *relay, const char *user)
     struct wzp_registry_call *call = wzp_registry_first_of(&relay->registry, user);
     while (call) {
         const enum wzp_registry_party party = wzp_registry_party_of(call, user);
-        (void)wzp_registry_set_away(&relay->registry, call, party, false, relay->now_us); /* coming back always works */
+        wzp_registry_renew(&relay->registry, call, party, relay->now_us);
         call = wzp_registry_next_of(call, party);
     }
 }
