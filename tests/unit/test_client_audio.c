@@ -68,7 +68,7 @@ static void start(struct pair *p, const struct client_audio_config *caller, cons
     assert_int_equal(client_audio_new(&p->callee, callee), 0);
 }
 
-static void stop(struct pair *p)
+static void audio_stop(struct pair *p)
 {
     assert_int_equal(client_audio_free(p->caller), 0);
     assert_int_equal(client_audio_free(p->callee), 0);
@@ -125,7 +125,7 @@ static void every_codec_carries_sound_from_one_client_to_the_other(void **state)
         assert_int_equal(stats.lost, 0);
         assert_int_equal(stats.rx, p.datagrams);
         assert_false(p.gap_seen);
-        stop(&p);
+        audio_stop(&p);
         assert_int_equal(judge_wav_load(path, &heard), 0);
         (void)unlink(path);
         double energy = 0;
@@ -150,7 +150,7 @@ static void codec2_sends_its_repair_and_brings_back_what_is_lost(void **state)
     assert_true(p.lost > 300);
     assert_true(stats.repaired > 100);
     assert_true(stats.unrepaired <= 4); /* the end of the last block */
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void what_is_not_taken_is_gone_with_the_next_tick(void **state)
@@ -185,16 +185,16 @@ static void a_quiet_client_without_source_sends_nothing(void **state)
     run(&p, 100);
     assert_int_equal(p.datagrams, 0);
     assert_int_equal(stats_of(p.caller).tx, 0);
-    stop(&p);
+    audio_stop(&p);
     start(&p, &(struct client_audio_config){ 0 }, &(struct client_audio_config){ .quiet = true });
     run(&p, 100);
     assert_int_equal(p.datagrams, 100); /* without the wish, silence is sent */
-    stop(&p);
+    audio_stop(&p);
     start(&p, &(struct client_audio_config){ .quiet = true, .tone_hz = TONE_HZ },
           &(struct client_audio_config){ .quiet = true });
     run(&p, 100);
     assert_int_equal(p.datagrams, 100);
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void a_quiet_client_still_echoes(void **state)
@@ -208,7 +208,7 @@ static void a_quiet_client_still_echoes(void **state)
     assert_int_equal(stats_of(p.callee).tx, p.datagrams);
     assert_int_equal(stats_of(p.caller).rx, p.datagrams);
     assert_int_equal(stats_of(p.caller).undecodable, 0);
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void suppressed_silence_is_comfort_noise_now_and_then(void **state)
@@ -222,7 +222,7 @@ static void suppressed_silence_is_comfort_noise_now_and_then(void **state)
     assert_int_equal(p.datagrams, 5 + 20);
     assert_int_equal(p.last_codec, WZP_CODEC_COMFORT_NOISE);
     assert_false(p.gap_seen);
-    stop(&p);
+    audio_stop(&p);
 }
 
 /* ---- quality ---- */
@@ -240,7 +240,7 @@ static void reports_go_both_ways_and_lower_the_codec_when_it_may_adapt(void **st
     assert_int_equal(stats_of(p.caller).reports_rx, 8);
     assert_int_equal(stats_of(p.caller).reports_tx, 0); /* it was told nothing about its path */
     assert_int_equal(p.last_codec, WZP_CODEC_CODEC2_1200);
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void the_relays_directive_counts_only_for_who_adapts(void **state)
@@ -254,7 +254,7 @@ static void the_relays_directive_counts_only_for_who_adapts(void **state)
     client_audio_directive(p.callee, &wzp_profile_degraded);
     assert_string_equal(stats_of(p.caller).codec_tx, "Opus6k");
     assert_string_equal(stats_of(p.callee).codec_tx, "Opus24k");
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void auto_starts_at_good_and_climbs_as_reports_allow(void **state)
@@ -269,7 +269,7 @@ static void auto_starts_at_good_and_climbs_as_reports_allow(void **state)
     assert_string_equal(stats_of(p.caller).codec_tx, "Opus24k");
     run(&p, 50 * 35);
     assert_string_equal(stats_of(p.caller).codec_tx, "Opus64k");
-    stop(&p);
+    audio_stop(&p);
 }
 
 static void distance_lowers_the_codec_by_the_references_rule_only(void **state)
@@ -286,7 +286,7 @@ static void distance_lowers_the_codec_by_the_references_rule_only(void **state)
         client_audio_set_path_stats(p.callee, 0, 250, 3);
         run(&p, 400);
         assert_string_equal(stats_of(p.caller).codec_tx, by_reference ? "Codec2_1200" : "Opus24k");
-        stop(&p);
+        audio_stop(&p);
     }
 }
 
