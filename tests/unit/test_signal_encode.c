@@ -356,7 +356,7 @@ static void a_message_over_the_frame_limit_is_not_written(void **state)
     wzp_signal_done(&sig);
 }
 
-static void expect_float(float value, const char *want)
+static void expect_ratio_text(float value, const char *want)
 {
     struct wzp_json_out out = { 0 };
     wzp_json_float(&out, value);
@@ -369,23 +369,23 @@ static void expect_float(float value, const char *want)
 static void floats_print_shortest_with_a_decimal(void **state)
 {
     (void)state;
-    expect_float(0.0f, "0.0");
-    expect_float(-0.5f, "-0.5");
-    expect_float(1.0f, "1.0");
-    expect_float(0.1f, "0.1");
-    expect_float(0.2f, "0.2");
-    expect_float(0.3f, "0.3");
-    expect_float(2.0f, "2.0");
-    expect_float(10.0f, "10.0");
-    expect_float(1.0f / 3.0f, "0.33333334");
-    expect_float(16777216.0f, "16777216.0");
-    expect_float(12.375f, "12.375");
-    expect_float(1e-6f, "0.000001");
-    expect_float(1e-7f, "1e-7");
-    expect_float(1e12f, "1000000000000.0");
-    expect_float(1e13f, "1e13");
-    expect_float(FLT_MAX, "3.4028235e38");
-    expect_float(1.1754944e-38f, "1.1754944e-38");
+    expect_ratio_text(0.0f, "0.0");
+    expect_ratio_text(-0.5f, "-0.5");
+    expect_ratio_text(1.0f, "1.0");
+    expect_ratio_text(0.1f, "0.1");
+    expect_ratio_text(0.2f, "0.2");
+    expect_ratio_text(0.3f, "0.3");
+    expect_ratio_text(2.0f, "2.0");
+    expect_ratio_text(10.0f, "10.0");
+    expect_ratio_text(1.0f / 3.0f, "0.33333334");
+    expect_ratio_text(16777216.0f, "16777216.0");
+    expect_ratio_text(12.375f, "12.375");
+    expect_ratio_text(1e-6f, "0.000001");
+    expect_ratio_text(1e-7f, "1e-7");
+    expect_ratio_text(1e12f, "1000000000000.0");
+    expect_ratio_text(1e13f, "1e13");
+    expect_ratio_text(FLT_MAX, "3.4028235e38");
+    expect_ratio_text(1.1754944e-38f, "1.1754944e-38");
 }
 
 static void the_first_error_of_a_writer_sticks(void **state)
