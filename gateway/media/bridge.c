@@ -236,7 +236,7 @@ void gw_bridge_set_wzp_ready(struct gw_bridge *bridge, bool is_ready)
 
 void gw_bridge_restart_wzp(struct gw_bridge *bridge)
 {
-    gw_seqmap_restart(&bridge->to_rtp);
+    gw_seqmap_suspect(&bridge->to_rtp);
     gw_adaptive_path_changed(&bridge->adaptive);
     bridge->has_path_report = false; /* until the new path's figures come */
     if (bridge->codecs.from_wzp)

@@ -57,7 +57,7 @@ static void pass_through(struct gw_bridge *b, const struct gw_rtp_hdr *hdr, stru
         gw_seqmap_skip(&b->to_wzp, hdr->seq);
         return;
     }
-    switch (gw_seqmap_forward(&b->to_wzp, hdr->seq, hdr->timestamp_ticks, (uint32_t)ticks / 48, &out.seq,
+    switch (gw_seqmap_forward(&b->to_wzp, hdr->seq, hdr->timestamp_ticks, (uint32_t)ticks / 48, b->now_us, &out.seq,
                               &out.timestamp_ms, &is_new)) {
     case GW_SEQMAP_FORWARD:
         bridge_send_wzp(b, &out, payload);

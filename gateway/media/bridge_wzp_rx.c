@@ -133,8 +133,8 @@ static void pass_through(struct gw_bridge *b, const struct wzp_media_hdr *hdr, s
         gw_seqmap_skip(&b->to_rtp, hdr->seq);
         return;
     }
-    switch (
-        gw_seqmap_forward(&b->to_rtp, hdr->seq, hdr->timestamp_ms, (uint32_t)ticks, &seq, &timestamp_ticks, &is_new)) {
+    switch (gw_seqmap_forward(&b->to_rtp, hdr->seq, hdr->timestamp_ms, (uint32_t)ticks, b->now_us, &seq,
+                              &timestamp_ticks, &is_new)) {
     case GW_SEQMAP_FORWARD: {
         const struct gw_rtp_hdr out = rtp_hdr(b, seq, timestamp_ticks, is_new);
         bridge_send_rtp(b, &out, payload);

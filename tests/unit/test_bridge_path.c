@@ -21,7 +21,7 @@
 #define DROPOUT_MAX_MS 100
 /** Of both changes together: frames of 20 ms. */
 #define NOT_TAKEN_MAX  (2 * DROPOUT_MAX_MS / 20)
-#define SIMILARITY_MIN 0.6
+#define SIMILARITY_MIN 0.7
 
 enum notice {
     NOTICE_FIRST, /**< our line said so before the first packet of the new path */
@@ -245,6 +245,7 @@ static void speech_goes_on_when_the_new_path_overtakes_the_old_one(void **state)
 {
     assert_all_continuous(*state, 60, 20, 0);
     assert_all_continuous(*state, 90, 20, 0);
+    assert_all_continuous(*state, 120, 15, 0);
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 /* RTP at 48 kHz into WZP milliseconds, as a phone's Opus passes through; 20 ms frames. */
 struct flow {
     struct gw_seqmap map;
+    uint64_t now_us;
     uint16_t seq;
     uint32_t ts;
     bool is_new;
@@ -23,7 +24,8 @@ static struct flow new_flow(void)
 
 static enum gw_seqmap_result forward(struct flow *f, uint16_t seq, uint32_t ts)
 {
-    return gw_seqmap_forward(&f->map, seq, ts, 20, &f->seq, &f->ts, &f->is_new);
+    f->now_us += 20000;
+    return gw_seqmap_forward(&f->map, seq, ts, 20, f->now_us, &f->seq, &f->ts, &f->is_new);
 }
 
 static void assert_out(const struct flow *f, uint16_t seq, uint32_t ts)
@@ -180,9 +182,73 @@ static void a_sender_that_begins_anew_is_followed(void **state)
     for (uint16_t n = 0; n < 50; n++) /* the same numbers again, as after a change of the WZP path */
         dropped += forward(&f, n, n * 960u) != GW_SEQMAP_FORWARD;
     assert_in_range(dropped, 1, 5);
-    assert_int_equal(f.seq, 300 + 50 - dropped - 1);
-    (void)forward(&f, 30000, 5); /* far away: at once */
-    assert_int_equal(f.seq, 300 + 50 - dropped);
+    assert_out(&f, 349, 349 * 20); /* what was dropped is a loss */
+    (void)forward(&f, 30000, 5);   /* far away: at once */
+    assert_out(&f, 350, 350 * 20);
+}
+
+static void what_a_new_numbering_has_missed_is_told_by_the_time(void **state)
+{
+    struct flow f = new_flow();
+
+    (void)state;
+    for (uint16_t n = 0; n < 300; n++)
+        (void)forward(&f, n, n * 960u);
+    f.now_us += 65000; /* three packets lost, and some jitter */
+    gw_seqmap_suspect(&f.map);
+    assert_int_equal(forward(&f, 0, 0), GW_SEQMAP_FORWARD);
+    assert_out(&f, 303, 303 * 20);
+    assert_true(f.is_new);
+    f.now_us += 5000000; /* nobody loses that much: a pause */
+    (void)forward(&f, 30000, 0);
+    assert_out(&f, 304, 304 * 20 + 5000);
+}
+
+static void a_numbering_that_goes_on_after_all_is_not_touched(void **state)
+{
+    struct flow f = new_flow();
+
+    (void)state;
+    for (uint16_t n = 0; n < 300; n++)
+        (void)forward(&f, n, n * 960u);
+    gw_seqmap_suspect(&f.map);
+    f.now_us += 33000; /* the new path's delay */
+    (void)forward(&f, 302, 302 * 960u);
+    assert_out(&f, 302, 302 * 20);
+    (void)forward(&f, 301, 301 * 960u);
+    assert_out(&f, 301, 301 * 20);
+    assert_int_equal(forward(&f, 302, 302 * 960u), GW_SEQMAP_DUPLICATE);
+}
+
+static void late_packets_of_the_former_numbering_are_dropped(void **state)
+{
+    struct flow f = new_flow();
+
+    (void)state;
+    for (uint16_t n = 5000; n < 5300; n++)
+        (void)forward(&f, n, n * 960u);
+    gw_seqmap_suspect(&f.map);
+    for (uint16_t n = 0; n < 6; n++) {
+        assert_int_equal(forward(&f, n, n * 960u), GW_SEQMAP_FORWARD);
+        assert_out(&f, 300 + n, (300 + n) * 20u);
+        f.now_us -= 20000; /* both come at once */
+        assert_int_equal(forward(&f, (uint16_t)(5300 + n), (5300u + n) * 960), GW_SEQMAP_OLD);
+    }
+}
+
+static void one_stray_packet_does_not_stop_the_stream(void **state)
+{
+    struct flow f = new_flow();
+    unsigned dropped = 0;
+
+    (void)state;
+    for (uint16_t n = 0; n < 300; n++)
+        (void)forward(&f, n, n * 960u);
+    (void)forward(&f, 40000, 5);
+    for (uint16_t n = 300; n < 350; n++)
+        dropped += forward(&f, n, n * 960u) != GW_SEQMAP_FORWARD;
+    assert_in_range(dropped, 0, 2);
+    assert_out(&f, 350, 350 * 20);
 }
 
 static void hours_do_not_shift_the_timestamps(void **state)
@@ -205,12 +271,12 @@ static void milliseconds_become_ticks(void **state)
 
     (void)state;
     gw_seqmap_init(&map, 1000, 48000, 500, 0xfffffff0);
-    assert_int_equal(gw_seqmap_forward(&map, 0, 0, 960, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
+    assert_int_equal(gw_seqmap_forward(&map, 0, 0, 960, 0, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
     assert_int_equal(seq, 500);
     assert_int_equal(ts, 0xfffffff0);
-    assert_int_equal(gw_seqmap_forward(&map, 1, 20, 1920, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
+    assert_int_equal(gw_seqmap_forward(&map, 1, 20, 1920, 20000, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
     assert_int_equal(ts, (uint32_t)(0xfffffff0 + 960));
-    assert_int_equal(gw_seqmap_forward(&map, 2, 60, 960, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
+    assert_int_equal(gw_seqmap_forward(&map, 2, 60, 960, 60000, &seq, &ts, &is_new), GW_SEQMAP_FORWARD);
     assert_int_equal(ts, (uint32_t)(0xfffffff0 + 960 + 1920));
     assert_false(is_new);
 }
@@ -229,6 +295,10 @@ int main(void)
         cmocka_unit_test(a_pause_of_ours_moves_time_on),
         cmocka_unit_test(another_source_goes_on_without_a_gap),
         cmocka_unit_test(a_sender_that_begins_anew_is_followed),
+        cmocka_unit_test(what_a_new_numbering_has_missed_is_told_by_the_time),
+        cmocka_unit_test(a_numbering_that_goes_on_after_all_is_not_touched),
+        cmocka_unit_test(late_packets_of_the_former_numbering_are_dropped),
+        cmocka_unit_test(one_stray_packet_does_not_stop_the_stream),
         cmocka_unit_test(hours_do_not_shift_the_timestamps),
         cmocka_unit_test(milliseconds_become_ticks),
     };
