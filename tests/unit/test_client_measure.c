@@ -33,7 +33,7 @@ static double noise_ms(uint32_t *state, double most)
  *  second takes 80 ms longer (0: none). */
 static struct client_drift_result run_drift(double ppm, unsigned packets, double jitter_ms, unsigned stall_each)
 {
-    struct client_drift *drift;
+    struct client_drift *drift = NULL;
     struct client_drift_result result;
     uint32_t state = 7;
     assert_int_equal(client_drift_new(&drift), 0);
