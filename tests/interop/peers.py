@@ -2,7 +2,6 @@
 """Our programs against the unmodified reference implementation, each pairing a case of the peers_*.py files beside this one.
 Prints "ok NAME" or "FAIL NAME: reason" for each. The files of a failed case stay in build/interop/<case>/."""
 import argparse
-import concurrent.futures
 import importlib
 import os
 import pathlib
@@ -12,25 +11,17 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-import registry  # noqa: E402
-from run import run_case  # noqa: E402
-
-# The cases of the phones came with run.py; these are their own list.
-del registry.CASES[:]
 for source in sorted(pathlib.Path(__file__).resolve().parent.glob("peers_*.py")):
     importlib.import_module(source.stem)
 
 from peers_common import PEER_PROGRAMS, PUBLIC_CASES, PUBLIC_NET  # noqa: E402
+from runner import choose, run_all, run_case  # noqa: E402
 
 AT_ONCE = 2
 
 
 def run_cases(chosen, args):
-    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
-    try:
-        return all(list(pool.map(lambda entry: run_case(entry, args), chosen)))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return run_all(lambda entry: run_case(entry, args.bin, "interop"), chosen, args.at_once)
 
 
 def run_in_public_network(chosen, args):
@@ -54,8 +45,7 @@ def main():
     parser.add_argument("--public", action="store_true", help=argparse.SUPPRESS)  # we are in a network of our own
     parser.add_argument("case", nargs="*", help="names, or parts of them; default: all")
     args = parser.parse_args()
-    args.fast_bin = None
-    chosen = [entry for entry in registry.CASES if not args.case or any(part in entry.name for part in args.case)]
+    chosen = choose(args.case)
     if args.list:
         print("\n".join(entry.name for entry in chosen))
         return 0

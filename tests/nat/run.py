@@ -5,7 +5,6 @@ kind. Prints "ok NAME" or "FAIL NAME: reason" for each; lab.py draws the network
 Wants root, or user namespaces and a /dev/net/tun that everybody may open; and nft. The files of a failed case stay in
 build/nat/<case>/."""
 import argparse
-import concurrent.futures
 import importlib
 import os
 import pathlib
@@ -13,14 +12,12 @@ import shutil
 import signal
 import stat
 import sys
-import time
-import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 
-from harness import ROOT, Case, Failure  # noqa: E402
 from registry import CASES  # noqa: E402
+from runner import choose, run_all, run_case  # noqa: E402
 
 AT_ONCE = 4
 PRIORITY = -10
@@ -29,23 +26,6 @@ NEEDS_TOOLS = ("ip", "nft", "unshare")
 
 for source in sorted(HERE.glob("cases_*.py")):
     importlib.import_module(source.stem)
-
-
-def run_case(entry, args):
-    directory = ROOT / "build" / "nat" / entry.name
-    start = time.monotonic()
-    try:
-        with Case(args.bin, directory) as one:
-            entry.function(one)
-        notes = "; ".join(one.notes)
-        text, passed = f"ok {entry.name}  {time.monotonic() - start:.1f} s{'; ' + notes if notes else ''}", True
-    except Failure as failure:
-        text, passed = f"FAIL {entry.name}: {failure} (logs in build/nat/{entry.name})", False
-    except Exception:  # a mistake in the case itself is a failure like any other
-        print(traceback.format_exc(), file=sys.stderr)
-        text, passed = f"FAIL {entry.name}: {traceback.format_exc().strip().splitlines()[-1]}", False
-    print(text.replace("\n", " | "), flush=True)
-    return passed
 
 
 def enter_own_network():
@@ -79,7 +59,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("case", nargs="*", help="names, or parts of them; default: all")
     args = parser.parse_args()
-    chosen = [entry for entry in CASES if not args.case or any(part in entry.name for part in args.case)]
+    chosen = choose(args.case)
     if args.list or not chosen:
         print("\n".join(entry.name for entry in CASES))
         return 0 if args.list else 1
@@ -91,13 +71,7 @@ def main():
     if "WZP_NAT_INSIDE" not in os.environ:
         enter_own_network()
     ask_for_the_processor()
-    pool = concurrent.futures.ThreadPoolExecutor(args.at_once)
-    try:
-        results = list(pool.map(lambda entry: run_case(entry, args), [entry for entry in chosen if not entry.alone]))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    results += [run_case(entry, args) for entry in chosen if entry.alone]
-    return 0 if all(results) else 1
+    return 0 if run_all(lambda entry: run_case(entry, args.bin, "nat"), chosen, args.at_once) else 1
 
 
 if __name__ == "__main__":
